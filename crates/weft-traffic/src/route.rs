@@ -46,7 +46,10 @@ pub enum Action {
     Component(Arc<Context>),
     Files(Files),
     /// `to` may hold `:param`s of the path.
-    Redirect { to: Arc<str>, status: u16 },
+    Redirect {
+        to: Arc<str>,
+        status: u16,
+    },
 }
 
 /// A folder served as static files.

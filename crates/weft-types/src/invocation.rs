@@ -34,7 +34,13 @@ pub struct Context {
 impl Context {
     /// A call from outside by nobody in particular.
     pub fn anonymous(target: Target) -> Self {
-        Self { target, caller: Caller::Anonymous, tenant: Tenant::default(), priority: Priority::Default, chain: Chain::default() }
+        Self {
+            target,
+            caller: Caller::Anonymous,
+            tenant: Tenant::default(),
+            priority: Priority::Default,
+            chain: Chain::default(),
+        }
     }
 }
 
@@ -55,7 +61,10 @@ pub enum Caller {
     /// An authenticated subject.
     Identity(Arc<str>),
     /// Another component of this or another application.
-    Component { application: Name, component: Name },
+    Component {
+        application: Name,
+        component: Name,
+    },
     /// Weft itself: a schedule, a pump, an operator.
     Platform,
 }
@@ -119,12 +128,24 @@ pub enum Origin {
     Http,
     /// A call from another component.
     Link,
-    Event { topic: Name, seq: u64 },
-    Queue { queue: Name, seq: u64 },
-    Schedule { at: Timestamp },
-    Timer { at: Timestamp },
+    Event {
+        topic: Name,
+        seq: u64,
+    },
+    Queue {
+        queue: Name,
+        seq: u64,
+    },
+    Schedule {
+        at: Timestamp,
+    },
+    Timer {
+        at: Timestamp,
+    },
     Actor,
-    Workflow { step: u32 },
+    Workflow {
+        step: u32,
+    },
     /// A person at the command line.
     Command,
 }

@@ -51,8 +51,12 @@ impl std::fmt::Debug for Reply {
 pub enum Settlement {
     Ack,
     /// Deliver again, not before this delay has passed.
-    Retry { after: Duration },
-    DeadLetter { reason: String },
+    Retry {
+        after: Duration,
+    },
+    DeadLetter {
+        reason: String,
+    },
 }
 
 /// Judged once, by the face that knows the protocol; every policy reads only this.
