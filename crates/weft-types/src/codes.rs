@@ -103,6 +103,7 @@ codes! {
     STORE_FULL          "store-full"           Platform Retry::No, "The store has no room left.";
     STORE_CONFLICT      "store-conflict"       Application Retry::Now, "Another commit came first.";
     STORE_CORRUPT       "store-corrupt"        Platform Retry::No, "The store's data cannot be read.";
+    STORE_INVALID       "store-invalid"        Application Retry::No, "The store cannot take this: it is too large, or not a number.";
     UNKNOWN_OUTCOME     "unknown-outcome"      Platform Retry::No, "It is not known whether the call took effect.";
     UPSTREAM_UNREACHABLE "upstream-unreachable" Application SOON, "The other service cannot be reached.";
     UPSTREAM_BAD_ANSWER "upstream-bad-answer"  Application Retry::No, "The other service answered with invalid HTTP.";
