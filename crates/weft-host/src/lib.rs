@@ -1,1 +1,27 @@
-//! weft-host
+//! The engine floor: compile, cache, instantiate, limit and meter WebAssembly components.
+//!
+//! The only crate that names wasmtime. A [`Host`] loads [`Component`]s; a component runs one [`Invocation`] at a
+//! time through [`Component::invoke`], in a fresh instance or a warm one. What a guest may touch is its
+//! [`Grants`]; everything else is refused with the line of the manifest that would grant it.
+//!
+//! [`Invocation`]: weft_types::Invocation
+
+mod body;
+mod cache;
+mod call;
+mod component;
+mod engine;
+mod exchange;
+mod grants;
+mod guest;
+mod http2;
+mod http3;
+mod judge;
+mod limits;
+mod load;
+mod pool;
+
+pub use component::{Component, Stats};
+pub use engine::{Host, HostOptions};
+pub use grants::{Grants, Isolation, Limits};
+pub use load::{ComponentSpec, Handler, LoadError};

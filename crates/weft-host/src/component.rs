@@ -1,0 +1,208 @@
+//! A component that can be called: loaded when needed, dropped from memory when idle, its instances pooled.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use wasmtime::Store;
+use weft_types::{
+    Body, Class, Clock as _, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code,
+};
+
+use crate::{
+    call::Call,
+    engine::{Host, Shared},
+    exchange::{Exchange, Finished, Run},
+    grants::Isolation,
+    guest::Guest,
+    http2, http3, judge, limits,
+    load::{self, ComponentSpec, Handler, LoadError, Pre},
+    pool::{Exports, Live, Pool},
+};
+
+/// What a guest may copy through the host in one call of a host function, in bytes.
+const HOSTCALL_BYTES_MAX: usize = 32 << 20;
+
+/// One component of one revision. Immutable; what changes is only whether its code is in memory.
+pub struct Component {
+    host: Arc<Shared>,
+    spec: ComponentSpec,
+    digest: Digest,
+    handler: Handler,
+    loaded: ArcSwapOption<Pre>,
+    pool: Pool,
+    used: AtomicU64,
+    stats: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    created: AtomicU64,
+    reused: AtomicU64,
+}
+
+/// Counts since the component was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    pub instances_created: u64,
+    pub instances_reused: u64,
+}
+
+impl Host {
+    /// Compiles a component, or maps its compiled code. Blocks for as long as compiling takes: call it off the
+    /// threads that serve.
+    pub fn load(&self, spec: ComponentSpec) -> Result<Arc<Component>, LoadError> {
+        let digest = ComponentSpec::digest_of(&spec.wasm);
+        let pre = load::load(&self.0, &spec.wasm, &digest)?;
+        Ok(Arc::new(Component {
+            host: Arc::clone(&self.0),
+            digest,
+            handler: pre.handler(),
+            loaded: ArcSwapOption::from_pointee(pre),
+            pool: Pool::default(),
+            used: AtomicU64::new(self.0.clock.now().as_nanos()),
+            stats: Counters::default(),
+            spec,
+        }))
+    }
+}
+
+impl Component {
+    pub fn application(&self) -> &Name {
+        &self.spec.application
+    }
+    pub fn name(&self) -> &Name {
+        &self.spec.component
+    }
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+    pub fn handler(&self) -> Handler {
+        self.handler
+    }
+    pub fn stats(&self) -> Stats {
+        Stats {
+            instances_created: self.stats.created.load(Relaxed),
+            instances_reused: self.stats.reused.load(Relaxed),
+        }
+    }
+
+    /// Runs one call. Dropping the future, or the body of the reply, cancels a guest that only this call uses.
+    pub fn invoke(self: &Arc<Self>, call: Invocation) -> Pending<'static, Outcome> {
+        let this = Arc::clone(self);
+        Box::pin(async move {
+            let Payload::Http(request) = call.payload else {
+                let fault = Fault::new(code::NO_HANDLER, Ran::No).detail("only HTTP can be handled by this component");
+                return Outcome::failed(fault, Class::Failure);
+            };
+            let pre = match this.loaded() {
+                Ok(pre) => pre,
+                Err(fault) => return Outcome::failed(fault, Class::Failure),
+            };
+            let clock = Arc::clone(&this.host.clock);
+            let budget = this.spec.limits.cpu;
+            let state = Call::new(call.id, call.context, call.trace, call.deadline, clock, budget);
+            let state = Arc::new(state);
+            let run = this.run(pre, *request, Arc::clone(&state));
+            Exchange::new(run, state, this).head().await
+        })
+    }
+
+    /// The code, mapped again if it was evicted.
+    fn loaded(&self) -> Result<Arc<Pre>, Fault> {
+        self.used.store(self.host.clock.now().as_nanos(), Relaxed);
+        if let Some(pre) = &*self.loaded.load() {
+            return Ok(Arc::clone(pre));
+        }
+        let again = load::load(&self.host, &self.spec.wasm, &self.digest);
+        let pre = again.map_err(|error| Fault::new(code::COMPONENT_UNAVAILABLE, Ran::No).source(error))?;
+        let pre = Arc::new(pre);
+        self.loaded.store(Some(Arc::clone(&pre)));
+        Ok(pre)
+    }
+
+    fn run(self: &Arc<Self>, pre: Arc<Pre>, request: http::Request<Body>, call: Arc<Call>) -> Run {
+        let tenant = call.context.tenant.clone();
+        let warm = match self.spec.isolation {
+            Isolation::Request => None,
+            Isolation::Instance => self.pool.take(&tenant, self.host.clock.now(), &self.spec.limits),
+        };
+        let this = Arc::clone(self);
+        Box::pin(async move {
+            let mut live = match warm {
+                Some(mut live) => {
+                    this.stats.reused.fetch_add(1, Relaxed);
+                    live.store.data_mut().begin(Arc::clone(&call));
+                    live.store.set_epoch_deadline(1);
+                    live
+                }
+                None => match this.instantiate(&pre, tenant, &call).await {
+                    Ok(live) => live,
+                    Err(fault) => return Finished { result: Err(fault), live: None },
+                },
+            };
+            let result = serve(&mut live, request, &call).await;
+            let refused = live.store.data().memory.refused;
+            match result {
+                Ok(()) => Finished { result: Ok(()), live: this.reusable(live) },
+                Err(error) => Finished { result: Err(judge::fault(&error, refused)), live: None },
+            }
+        })
+    }
+
+    async fn instantiate(&self, pre: &Pre, tenant: Tenant, call: &Arc<Call>) -> Result<Live, Fault> {
+        self.stats.created.fetch_add(1, Relaxed);
+        let side = match pre {
+            Pre::Http2(pre) => pre.engine(),
+            Pre::Http3(pre) => pre.engine(),
+        };
+        let guest = Guest::new(Arc::clone(&self.spec.grants), self.spec.limits.memory);
+        let mut store = Store::new(side, guest);
+        store.limiter(|guest| &mut guest.memory);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(limits::on_tick);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.data_mut().begin(Arc::clone(call));
+        let exports = match pre {
+            Pre::Http2(pre) => pre.instantiate_async(&mut store).await.map(Exports::Http2),
+            Pre::Http3(pre) => pre.instantiate_async(&mut store).await.map(Exports::Http3),
+        };
+        match exports {
+            Ok(exports) => Ok(Live { store, exports, tenant, born: self.host.clock.now(), served: 0 }),
+            Err(error) => Err(judge::fault(&error, store.data().memory.refused)),
+        }
+    }
+
+    fn reusable(&self, mut live: Live) -> Option<Live> {
+        live.served += 1;
+        (self.spec.isolation == Isolation::Instance).then_some(live)
+    }
+
+    /// Takes an instance back after a call that ended well.
+    pub(crate) fn keep(&self, live: Live) {
+        self.pool.put(live, self.host.clock.now(), &self.spec.limits);
+    }
+
+    /// Drops instances unused for `instances`, and the code too when unused for `code`.
+    pub fn sweep(&self, now: Timestamp, instances: Duration, code: Duration) {
+        let before = |age: Duration| Timestamp::from_nanos(now.as_nanos().saturating_sub(age.as_nanos() as u64));
+        let left = self.pool.sweep(before(instances));
+        let used = Timestamp::from_nanos(self.used.load(Relaxed));
+        let kept_on_disk = self.host.plain.cache.is_some();
+        if left == 0 && kept_on_disk && used < before(code) {
+            self.loaded.store(None);
+        }
+    }
+}
+
+async fn serve(live: &mut Live, request: http::Request<Body>, call: &Arc<Call>) -> wasmtime::Result<()> {
+    match &live.exports {
+        Exports::Http2(_) => http2::handle(live, request, call).await,
+        Exports::Http3(_) => http3::handle(live, request, call).await,
+    }
+}

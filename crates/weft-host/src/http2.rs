@@ -1,0 +1,37 @@
+//! Running `wasi:http/incoming-handler@0.2`.
+
+use std::sync::Arc;
+
+use wasmtime_wasi_http::{
+    WasiHttpView,
+    p2::bindings::{Proxy, http::types::Scheme},
+};
+use weft_types::Body;
+
+use crate::{
+    body,
+    call::{Call, Head},
+    pool::Live,
+};
+
+/// Hands `request` to the guest and returns when the guest has: its answer comes earlier, through `call`.
+pub(crate) async fn handle(
+    live: &mut Live,
+    proxy: &Proxy,
+    request: http::Request<Body>,
+    call: &Arc<Call>,
+) -> wasmtime::Result<()> {
+    let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
+    let scheme = if https { Scheme::Https } else { Scheme::Http };
+    let request = request.map(|body| body::inward(body, call));
+    let mut view = live.store.data_mut().http();
+    let request = view.new_incoming_request(scheme, request)?;
+    let answer = Arc::clone(call);
+    let out = view.new_response_outparam_from_callback(move |result| {
+        answer.answer(match result {
+            Ok(response) => Head::Response(response),
+            Err(error) => Head::Error(error.into()),
+        });
+    })?;
+    proxy.wasi_http_incoming_handler().call_handle(&mut live.store, request, out).await
+}

@@ -1,0 +1,42 @@
+//! Running `wasi:http/handler@0.3`.
+
+use std::{future::poll_fn, sync::Arc};
+
+use wasmtime_wasi_http::{
+    Error as HttpError, WasiHttpView,
+    p3::{Request, bindings::Service},
+};
+use weft_types::Body;
+
+use crate::{
+    body,
+    call::{Call, Head},
+    guest::Guest,
+    pool::Live,
+};
+
+/// Hands `request` to the guest, and runs its event loop until it has no more work and its body was read.
+pub(crate) async fn handle(
+    live: &mut Live,
+    service: &Service,
+    request: http::Request<Body>,
+    call: &Arc<Call>,
+) -> wasmtime::Result<()> {
+    let request = request.map(|body| body::inward(body, call));
+    let view = live.store.data_mut().http();
+    let (request, sent) = Request::from_http(view.hooks, request);
+    live.store
+        .run_concurrent(async |accessor| {
+            match service.handle(accessor, request).await? {
+                Ok(response) => {
+                    let response = accessor.with(|mut store| response.into_http_with_getter(&mut store, sent, Guest::http))?;
+                    call.answer(Head::Response(response));
+                }
+                Err(error) => call.answer(Head::Error(HttpError::from(error))),
+            }
+            poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+            call.body_done.notified().await;
+            Ok(())
+        })
+        .await?
+}

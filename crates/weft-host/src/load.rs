@@ -1,0 +1,182 @@
+//! From bytes to something that can be instantiated, with a reason for every refusal.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use wasmparser::{Encoding, Parser, Payload};
+use wasmtime::component::{Component as Compiled, InstancePre};
+use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
+use weft_types::{Code, Digest, Name, code};
+
+use crate::{
+    engine::{Shared, Side},
+    grants::{Grants, Isolation, Limits},
+    guest::Guest,
+};
+
+/// One component of one revision, as it is to be run.
+#[derive(Debug, Clone)]
+pub struct ComponentSpec {
+    pub application: Name,
+    pub component: Name,
+    pub revision: Digest,
+    /// The component's bytes.
+    pub wasm: Arc<[u8]>,
+    pub isolation: Isolation,
+    pub limits: Limits,
+    pub grants: Arc<Grants>,
+}
+
+impl ComponentSpec {
+    pub fn digest_of(wasm: &[u8]) -> Digest {
+        Digest(Sha256::digest(wasm).into())
+    }
+}
+
+/// How a component answers HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handler {
+    /// `wasi:http/incoming-handler@0.2`
+    Http2,
+    /// `wasi:http/handler@0.3`
+    Http3,
+}
+
+/// Why a component cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("it is not WebAssembly: a component begins with the bytes `\\0asm`")]
+    NotWasm,
+    #[error("it is a core module, not a component: wrap it with `weft componentize`, or build for wasm32-wasip2")]
+    CoreModule,
+    #[error("it is not a component that this version can run: {0}")]
+    Unsupported(String),
+    #[error("it imports `{import}`, which nothing provides")]
+    UnknownImport { import: String, detail: String },
+    #[error(
+        "it exports no HTTP handler: `wasi:http/incoming-handler@0.2` or `wasi:http/handler@0.3` is needed, it exports {0}"
+    )]
+    NoHandler(String),
+    #[error("it declares {declared} bytes of memory at start, more than its limit of {limit}")]
+    TooLarge { declared: u64, limit: u64 },
+}
+
+impl LoadError {
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotWasm => code::NOT_WASM,
+            Self::CoreModule => code::CORE_MODULE,
+            Self::Unsupported(_) | Self::TooLarge { .. } => code::UNSUPPORTED_COMPONENT,
+            Self::UnknownImport { .. } => code::UNKNOWN_IMPORT,
+            Self::NoHandler(_) => code::NO_HANDLER,
+        }
+    }
+}
+
+/// A component ready to be instantiated.
+pub(crate) enum Pre {
+    Http2(ProxyPre<Guest>),
+    Http3(ServicePre<Guest>),
+}
+
+impl Pre {
+    pub(crate) fn handler(&self) -> Handler {
+        match self {
+            Self::Http2(_) => Handler::Http2,
+            Self::Http3(_) => Handler::Http3,
+        }
+    }
+}
+
+/// What the outside of a component says about it, read without compiling.
+#[derive(Default)]
+struct Surface {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+/// Compiles `wasm`, or maps what was compiled before, and resolves its imports. Blocks: seconds for a large guest.
+pub(crate) fn load(shared: &Shared, wasm: &[u8], digest: &Digest) -> Result<Pre, LoadError> {
+    let surface = surface(wasm)?;
+    let (side, handler) = choose(shared, &surface)?;
+    let compiled = compile(side, wasm, digest)?;
+    let pre = side.linker.instantiate_pre(&compiled).map_err(|error| missing(&error))?;
+    typed(pre, handler)
+}
+
+fn surface(wasm: &[u8]) -> Result<Surface, LoadError> {
+    if !wasm.starts_with(b"\0asm") {
+        return Err(LoadError::NotWasm);
+    }
+    let mut surface = Surface::default();
+    let mut depth = 0u32;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.map_err(|error| LoadError::Unsupported(error.to_string()))? {
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(LoadError::CoreModule),
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                surface.imports.extend(section.into_iter().flatten().map(|import| import.name.name.to_owned()));
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                surface.exports.extend(section.into_iter().flatten().map(|export| export.name.name.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    Ok(surface)
+}
+
+fn choose<'a>(shared: &'a Shared, surface: &Surface) -> Result<(&'a Side, Handler), LoadError> {
+    let exports = |prefix: &str| surface.exports.iter().any(|name| name.starts_with(prefix));
+    let handler = if exports("wasi:http/handler@0.3") {
+        Handler::Http3
+    } else if exports("wasi:http/incoming-handler@0.2") {
+        Handler::Http2
+    } else {
+        return Err(LoadError::NoHandler(listed(&surface.exports)));
+    };
+    let concurrent = surface.imports.iter().chain(&surface.exports).any(|name| name.contains("@0.3."));
+    Ok((if concurrent { &shared.concurrent } else { &shared.plain }, handler))
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        names => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn compile(side: &Side, wasm: &[u8], digest: &Digest) -> Result<Compiled, LoadError> {
+    if let Some(found) = side.cache.as_ref().and_then(|cache| cache.load(&side.engine, digest)) {
+        return Ok(found);
+    }
+    let unsupported = |error: wasmtime::Error| LoadError::Unsupported(format!("{error:#}"));
+    let code = side.engine.precompile_component(wasm).map_err(unsupported)?;
+    if let Some(cache) = &side.cache {
+        match cache.save(digest, &code) {
+            Ok(()) => {
+                if let Some(mapped) = cache.load(&side.engine, digest) {
+                    return Ok(mapped);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "compiled code could not be kept"),
+        }
+    }
+    Compiled::new(&side.engine, wasm).map_err(unsupported)
+}
+
+/// wasmtime names the import between backticks; the name is what the author can act on.
+fn missing(error: &wasmtime::Error) -> LoadError {
+    let text = format!("{error:#}");
+    let import = text.split('`').nth(1).unwrap_or("an unknown name").to_owned();
+    LoadError::UnknownImport { import, detail: text }
+}
+
+fn typed(pre: InstancePre<Guest>, handler: Handler) -> Result<Pre, LoadError> {
+    let wrong = |error: wasmtime::Error| LoadError::Unsupported(format!("{error:#}"));
+    match handler {
+        Handler::Http2 => ProxyPre::new(pre).map(Pre::Http2).map_err(wrong),
+        Handler::Http3 => ServicePre::new(pre).map(Pre::Http3).map_err(wrong),
+    }
+}
