@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use wasmtime::Store;
 use weft_types::{
-    Body, Class, Clock as _, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code,
+    Body, Class, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code,
 };
 
 use crate::{
@@ -201,8 +201,9 @@ impl Component {
 }
 
 async fn serve(live: &mut Live, request: http::Request<Body>, call: &Arc<Call>) -> wasmtime::Result<()> {
-    match &live.exports {
-        Exports::Http2(_) => http2::handle(live, request, call).await,
-        Exports::Http3(_) => http3::handle(live, request, call).await,
+    let Live { store, exports, .. } = live;
+    match exports {
+        Exports::Http2(proxy) => http2::handle(store, proxy, request, call).await,
+        Exports::Http3(service) => http3::handle(store, service, request, call).await,
     }
 }

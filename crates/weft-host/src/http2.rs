@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wasmtime::Store;
 use wasmtime_wasi_http::{
     WasiHttpView,
     p2::bindings::{Proxy, http::types::Scheme},
@@ -11,12 +12,12 @@ use weft_types::Body;
 use crate::{
     body,
     call::{Call, Head},
-    pool::Live,
+    guest::Guest,
 };
 
 /// Hands `request` to the guest and returns when the guest has: its answer comes earlier, through `call`.
 pub(crate) async fn handle(
-    live: &mut Live,
+    store: &mut Store<Guest>,
     proxy: &Proxy,
     request: http::Request<Body>,
     call: &Arc<Call>,
@@ -24,7 +25,7 @@ pub(crate) async fn handle(
     let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
     let scheme = if https { Scheme::Https } else { Scheme::Http };
     let request = request.map(|body| body::inward(body, call));
-    let mut view = live.store.data_mut().http();
+    let mut view = store.data_mut().http();
     let request = view.new_incoming_request(scheme, request)?;
     let answer = Arc::clone(call);
     let out = view.new_response_outparam_from_callback(move |result| {
@@ -33,5 +34,5 @@ pub(crate) async fn handle(
             Err(error) => Head::Error(error.into()),
         });
     })?;
-    proxy.wasi_http_incoming_handler().call_handle(&mut live.store, request, out).await
+    proxy.wasi_http_incoming_handler().call_handle(store, request, out).await
 }

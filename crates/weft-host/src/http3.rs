@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, sync::Arc};
 
+use wasmtime::Store;
 use wasmtime_wasi_http::{
     Error as HttpError, WasiHttpView,
     p3::{Request, bindings::Service},
@@ -12,20 +13,19 @@ use crate::{
     body,
     call::{Call, Head},
     guest::Guest,
-    pool::Live,
 };
 
 /// Hands `request` to the guest, and runs its event loop until it has no more work and its body was read.
 pub(crate) async fn handle(
-    live: &mut Live,
+    store: &mut Store<Guest>,
     service: &Service,
     request: http::Request<Body>,
     call: &Arc<Call>,
 ) -> wasmtime::Result<()> {
     let request = request.map(|body| body::inward(body, call));
-    let view = live.store.data_mut().http();
+    let view = store.data_mut().http();
     let (request, sent) = Request::from_http(view.hooks, request);
-    live.store
+    store
         .run_concurrent(async |accessor| {
             match service.handle(accessor, request).await? {
                 Ok(response) => {

@@ -5,8 +5,8 @@ use std::{fmt, time::Duration};
 use crate::{Blame, Retry};
 
 /// A stable error code in kebab words. Never renamed once released.
-#[derive(Clone, Copy)]
-pub struct Code(&'static CodeInfo);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Code(&'static str);
 
 /// What a code says before any particulars.
 pub struct CodeInfo {
@@ -19,35 +19,25 @@ pub struct CodeInfo {
 
 impl Code {
     pub fn as_str(self) -> &'static str {
-        self.0.name
-    }
-    pub fn info(self) -> &'static CodeInfo {
         self.0
     }
+    /// What the list says of it. A search, because only failures ask.
+    pub fn info(self) -> &'static CodeInfo {
+        CODES.iter().find(|info| info.name == self.0).expect("codes are made by the list alone")
+    }
     pub fn find(name: &str) -> Option<Self> {
-        CODES.iter().find(|info| info.name == name).map(|info| Self(info))
+        CODES.iter().find(|info| info.name == name).map(|info| Self(info.name))
     }
 }
 
-impl PartialEq for Code {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.name == other.0.name
-    }
-}
-impl Eq for Code {}
-impl std::hash::Hash for Code {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.name.hash(state);
-    }
-}
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name)
+        f.write_str(self.0)
     }
 }
 impl fmt::Debug for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.name)
+        f.write_str(self.0)
     }
 }
 
@@ -58,10 +48,10 @@ macro_rules! codes {
         /// The codes by name.
         pub mod code {
             use super::*;
-            $(#[doc = $title] pub const $ident: Code = Code(&CodeInfo { name: $name, title: $title, blame: Blame::$blame, retry: $retry });)*
+            $(#[doc = $title] pub const $ident: Code = Code($name);)*
         }
         /// Every code, in the order of the list.
-        pub static CODES: &[&CodeInfo] = &[$(code::$ident.0),*];
+        pub static CODES: &[&CodeInfo] = &[$(&CodeInfo { name: $name, title: $title, blame: Blame::$blame, retry: $retry }),*];
     };
 }
 
