@@ -1,7 +1,43 @@
 //! Pure traffic decisions: which route, which policy, whether to admit. No IO, no clock, no tokio.
+//!
+//! # Finding a route
+//!
+//! ```text
+//! Table::compile(Vec<RouteSpec>) -> Result<Table, Vec<RouteError>>       whole, validated, immutable
+//! table.find(&RequestHead { host, path, method, headers })               < 1 µs, no allocation without params
+//!     -> Ok(Found { route: &CompiledRoute, params, rest })
+//!      | Err(Miss::NoRoute | Miss::MethodNotAllowed { allow } | Miss::BadPath { reason })     miss.code()
+//! table.explain(&head) -> Explanation                                    serialisable; for `weft explain`
+//! ```
+//!
+//! Of all routes that match a request the greatest by this order answers it; the order is total, because a tie
+//! that a request could meet is refused when the table is compiled:
+//!
+//! 1. host: named exactly, over `*.example.com`, over any;
+//! 2. path, segment by segment from the left: a literal, over `:param`, over a final `*`;
+//! 3. method: listed, over HEAD implied by a listed GET, over any;
+//! 4. the number of header matches.
+//!
+//! # Admission
+//!
+//! [`Admission`] is a concurrency limit with a bounded first-in-first-out queue, as a state machine that says
+//! which waiter to wake. [`Policy::resolve`] folds the levels of a manifest into one policy, with origins.
 
+mod admission;
+mod explain;
+mod head;
+mod host;
+mod path;
+mod pattern;
 mod policy;
 mod route;
+mod table;
+mod tie;
+pub mod units;
 
+pub use admission::{Admission, Admit, Limits, Ticket};
+pub use explain::{Candidate, Explanation, Origin};
+pub use head::{Found, Miss, Param, RequestHead};
 pub use policy::{Patch, Policy, Resolution};
 pub use route::{Action, Files, HeaderMatch, Place, RouteSpec};
+pub use table::{CompiledRoute, RouteError, Table};
