@@ -1,0 +1,213 @@
+//! What one component does and costs, whoever calls it.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use weft_types::{Class, Code, Name, Usage};
+
+use super::{
+    latency::{Latency, Reading},
+    shard::Sharded,
+    tally::{CLASSES, Tally, class_index},
+};
+
+/// The meter of one component, shared by its revisions. Resolve it once, at deploy; recording never looks up.
+///
+/// Its series live as long as a handle to it.
+#[derive(Debug)]
+pub struct ComponentMeter {
+    application: Name,
+    component: Name,
+    shards: Sharded<Shard>,
+    faults: Tally,
+    memory_peak: AtomicU64,
+}
+
+/// What one thread has counted: two pairs of cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Shard {
+    ended: [AtomicU64; CLASSES.len()],
+    took: Latency,
+    cpu_nanos: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    active: AtomicU64,
+    waiting: AtomicU64,
+    live: AtomicU64,
+    created: AtomicU64,
+    reused: AtomicU64,
+    log_lines: AtomicU64,
+    log_dropped: AtomicU64,
+}
+
+impl ComponentMeter {
+    pub(crate) fn new(application: Name, component: Name, shards: usize) -> Self {
+        Self {
+            application,
+            component,
+            shards: Sharded::new(shards),
+            faults: Tally::default(),
+            memory_peak: AtomicU64::new(0),
+        }
+    }
+
+    pub fn application(&self) -> &Name {
+        &self.application
+    }
+
+    pub fn component(&self) -> &Name {
+        &self.component
+    }
+
+    /// An invocation was admitted. Pair it with [`Self::ended`].
+    pub fn began(&self) {
+        self.shards.here().active.fetch_add(1, Relaxed);
+    }
+
+    /// An admitted invocation came to its End, `took` after it began.
+    ///
+    /// `code` is ours, where the failure is; what a guest answers by itself has a class and no code.
+    pub fn ended(&self, class: Class, code: Option<Code>, took: Duration, usage: &Usage) {
+        let shard = self.shards.here();
+        shard.active.fetch_sub(1, Relaxed);
+        shard.took.observe(took);
+        shard.cpu_nanos.fetch_add(u64::try_from(usage.cpu.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        shard.bytes_in.fetch_add(usage.bytes_in, Relaxed);
+        shard.bytes_out.fetch_add(usage.bytes_out, Relaxed);
+        self.judged(shard, class, code);
+        // Most calls do not raise the peak: reading first keeps the line shared.
+        if usage.memory_peak > self.memory_peak.load(Relaxed) {
+            self.memory_peak.fetch_max(usage.memory_peak, Relaxed);
+        }
+    }
+
+    /// An invocation was refused before it was admitted: it counts, but has no duration worth a histogram.
+    pub fn refused(&self, class: Class, code: Code) {
+        self.judged(self.shards.here(), class, Some(code));
+    }
+
+    fn judged(&self, shard: &Shard, class: Class, code: Option<Code>) {
+        match code {
+            None => _ = shard.ended[class_index(class)].fetch_add(1, Relaxed),
+            Some(code) => self.faults.count(class, code),
+        }
+    }
+
+    /// An invocation waits for a place. Pair it with [`Self::queue_left`].
+    pub fn queue_entered(&self) {
+        self.shards.here().waiting.fetch_add(1, Relaxed);
+    }
+
+    pub fn queue_left(&self) {
+        self.shards.here().waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// An instance was made. Pair it with [`Self::instance_dropped`].
+    pub fn instance_created(&self) {
+        let shard = self.shards.here();
+        shard.created.fetch_add(1, Relaxed);
+        shard.live.fetch_add(1, Relaxed);
+    }
+
+    /// An invocation met an instance that had served before.
+    pub fn instance_reused(&self) {
+        self.shards.here().reused.fetch_add(1, Relaxed);
+    }
+
+    pub fn instance_dropped(&self) {
+        self.shards.here().live.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn log_line(&self, kept: bool) {
+        let shard = self.shards.here();
+        let cell = if kept { &shard.log_lines } else { &shard.log_dropped };
+        cell.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> ComponentReading {
+        let sum = |read: fn(&Shard) -> &AtomicU64| self.shards.sum(|shard| read(shard).load(Relaxed));
+        let level = |read: fn(&Shard) -> &AtomicU64| self.shards.level(|shard| read(shard).load(Relaxed));
+        let plain = CLASSES.map(|class| {
+            let count = self.shards.sum(|shard| shard.ended[class_index(class)].load(Relaxed));
+            (class, "", count)
+        });
+        ComponentReading {
+            ended: plain.into_iter().filter(|(.., count)| *count > 0).chain(self.faults.read()).collect(),
+            took: Reading::of(self.shards.all().map(|shard| &shard.took)),
+            cpu_seconds: sum(|shard| &shard.cpu_nanos) as f64 / 1e9,
+            bytes_in: sum(|shard| &shard.bytes_in),
+            bytes_out: sum(|shard| &shard.bytes_out),
+            memory_peak: self.memory_peak.load(Relaxed),
+            active: level(|shard| &shard.active),
+            waiting: level(|shard| &shard.waiting),
+            live: level(|shard| &shard.live),
+            created: sum(|shard| &shard.created),
+            reused: sum(|shard| &shard.reused),
+            log_lines: sum(|shard| &shard.log_lines),
+            log_dropped: sum(|shard| &shard.log_dropped),
+        }
+    }
+}
+
+/// A component's counts at one moment.
+pub(crate) struct ComponentReading {
+    pub(crate) ended: Vec<(Class, &'static str, u64)>,
+    pub(crate) took: Reading,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) memory_peak: u64,
+    pub(crate) active: u64,
+    pub(crate) waiting: u64,
+    pub(crate) live: u64,
+    pub(crate) created: u64,
+    pub(crate) reused: u64,
+    pub(crate) log_lines: u64,
+    pub(crate) log_dropped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use weft_types::code;
+
+    use super::*;
+
+    fn meter() -> ComponentMeter {
+        ComponentMeter::new(Name::new("orders").unwrap(), Name::new("api").unwrap(), 2)
+    }
+
+    #[test]
+    fn an_invocation_is_active_from_its_beginning_to_its_end() {
+        let meter = meter();
+        meter.began();
+        meter.began();
+        let usage = Usage { cpu: Duration::from_millis(3), memory_peak: 1 << 20, bytes_in: 7, bytes_out: 11 };
+        meter.ended(Class::Ok, None, Duration::from_millis(5), &usage);
+        meter.ended(Class::Failure, Some(code::GUEST_TRAP), Duration::from_millis(1), &Usage::default());
+        meter.refused(Class::Shed, code::OVERLOADED);
+        let read = meter.read();
+        assert_eq!(read.ended, [(Class::Ok, "", 1), (Class::Failure, "guest-trap", 1), (Class::Shed, "overloaded", 1)]);
+        assert_eq!((read.active, read.took.count, read.took.sum), (0, 2, 0.006));
+        assert_eq!((read.bytes_in, read.bytes_out, read.memory_peak, read.cpu_seconds), (7, 11, 1 << 20, 0.003));
+    }
+
+    #[test]
+    fn levels_move_both_ways_across_threads() {
+        let meter = meter();
+        meter.instance_created();
+        meter.instance_created();
+        meter.instance_reused();
+        meter.queue_entered();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                meter.instance_dropped();
+                meter.queue_left();
+            });
+        });
+        let read = meter.read();
+        assert_eq!((read.created, read.reused, read.live, read.waiting), (2, 1, 1, 0));
+    }
+}

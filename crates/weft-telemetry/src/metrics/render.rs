@@ -1,0 +1,195 @@
+//! All meters as one OpenMetrics text. The format is prometheus-client's; the cells are ours, since its histogram
+//! takes a lock for each observation.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, text},
+    registry::Registry,
+};
+use weft_types::Class;
+
+use super::{
+    CodeFrom, ComponentMeter, Metrics,
+    component::ComponentReading,
+    families::{counters, gauge, gauges, histograms, info, one_counter},
+    latency::Reading,
+    living,
+    process::Process,
+    tally::class_name,
+};
+
+/// The `content-type` of what [`Metrics::render`] gives.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+pub(super) fn render(metrics: &Arc<Metrics>) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Everything(Arc::clone(metrics))));
+    let mut out = String::with_capacity(16 * 1024);
+    // A `String` takes whatever is written, and nothing of ours refuses to be encoded.
+    let _ = text::encode(&mut out, &registry);
+    out
+}
+
+#[derive(Debug)]
+struct Everything(Arc<Metrics>);
+
+impl Collector for Everything {
+    fn encode(&self, mut out: DescriptorEncoder<'_>) -> fmt::Result {
+        build(&self.0, &mut out)?;
+        process(&Process::read(), &mut out)?;
+        node(&self.0, &mut out)?;
+        stores(&self.0, &mut out)?;
+        routes(&self.0, &mut out)?;
+        components(&self.0, &mut out)
+    }
+}
+
+fn build(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let build = metrics.build;
+    let labels = [("version", build.version), ("commit", build.commit), ("wasmtime", build.wasmtime)];
+    info(out, "weft_build", "What this build is", labels)
+}
+
+fn process(process: &Process, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    if let Some(seconds) = process.cpu_seconds {
+        one_counter(out, "process_cpu_seconds", "User and system time of this process", seconds)?;
+    }
+    if let Some(seconds) = process.start_seconds {
+        gauge(out, "process_start_time_seconds", "Start of this process since the Unix epoch", seconds)?;
+    }
+    let levels = [
+        ("process_resident_memory_bytes", "Memory of this process that is in RAM", process.resident_bytes),
+        ("process_virtual_memory_bytes", "Address space of this process", process.virtual_bytes),
+        ("process_threads", "Threads of this process", process.threads),
+        ("process_open_fds", "Open file descriptors", process.open_fds),
+        ("process_max_fds", "Limit of open file descriptors", process.max_fds),
+    ];
+    levels.into_iter().try_for_each(|(name, help, value)| match value {
+        Some(value) => gauge(out, name, help, value as f64),
+        None => Ok(()),
+    })
+}
+
+fn node(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let node = &metrics.node;
+    let active = node.connections_active.get() as f64;
+    gauge(out, "weft_connections_active", "Open connections", active)?;
+    gauge(out, "weft_code_loaded", "Components whose code is mapped", node.code_loaded.get() as f64)?;
+    let counts = [
+        ("weft_connections", "Connections accepted", &node.connections),
+        ("weft_connections_refused", "Connections over the listener's limit", &node.connections_refused),
+        ("weft_accept_errors", "Failures of accepting a connection", &node.accept_errors),
+        ("weft_tls_handshakes_failed", "TLS handshakes that failed", &node.tls_handshakes_failed),
+        ("weft_code_evicted", "Components whose idle code was unmapped", &node.code_evicted),
+        ("weft_node_log_dropped", "Log lines of the node dropped on a full queue", &node.log_dropped),
+        ("weft_spans_dropped", "Spans dropped before or during export", &node.spans_dropped),
+        ("weft_spans_exported", "Spans that the collector took", &node.spans_exported),
+        ("weft_points_dropped", "Metric points of guests dropped before or during export", &node.points_dropped),
+        ("weft_points_exported", "Metric points of guests that the collector took", &node.points_exported),
+        ("weft_exports_failed", "Exports given up after retries", &node.exports_failed),
+    ];
+    for (name, help, count) in counts {
+        one_counter(out, name, help, count.get())?;
+    }
+    let faults = node.faults().map(|(class, code, count)| ([("class", class_name(class)), ("code", code)], count));
+    counters(out, "weft_edge_faults", "Requests answered by the edge itself", faults)?;
+    let code = CodeFrom::ALL.into_iter().map(|(from, name)| ([("from", name)], node.code(from)));
+    histograms(out, "weft_compile_seconds", "Time until a component's code was ready", code.filter(observed))
+}
+
+fn stores(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let all = living(&metrics.stores);
+    let commits = all.iter().map(|store| ([("store", store.store.as_str())], store.read()));
+    histograms(out, "weft_store_commit_seconds", "Time until a commit was durable", commits.filter(observed))?;
+    let conflicts = all.iter().map(|store| ([("store", store.store.as_str())], store.conflicts.get()));
+    counters(out, "weft_store_conflicts", "Commits refused by their checks", conflicts)?;
+    let failures = all.iter().map(|store| ([("store", store.store.as_str())], store.failures.get()));
+    counters(out, "weft_store_failures", "Commits that could not be made durable", failures)
+}
+
+fn routes(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let mut all = living(&metrics.routes);
+    all.insert(0, Arc::clone(&metrics.unrouted));
+    let labels: Vec<_> = all
+        .iter()
+        .map(|route| {
+            let application = route.labels.application.as_ref().map_or("", |name| name.as_str());
+            [("application", application), ("server_address", &*route.labels.host), ("http_route", &*route.labels.path)]
+        })
+        .collect();
+    let active = all.iter().zip(&labels).map(|(route, labels)| (*labels, route.active() as f64));
+    gauges(out, "http_server_active_requests", "Requests between their head and their last byte", active)?;
+    let read: Vec<_> = all.iter().zip(&labels).map(|(route, labels)| (labels, route.read())).collect();
+    let series = read.iter().flat_map(|(labels, series)| {
+        series.iter().map(move |(method, status, reading)| {
+            let [application, host, path] = **labels;
+            let pair = [("http_request_method", *method), ("http_response_status_code", status.as_str())];
+            ([application, host, path, pair[0], pair[1]], reading.clone())
+        })
+    });
+    histograms(out, "http_server_request_duration_seconds", "From a request's head to its response's last byte", series)
+}
+
+fn components(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let all = living(&metrics.components);
+    let read: Vec<_> = all.iter().map(|meter| (labels_of(meter), meter.read())).collect();
+    ended(&read, out)?;
+    let took = read.iter().map(|(labels, one)| (*labels, one.took.clone()));
+    histograms(out, "weft_invocation_duration_seconds", "From admission to the End", took.filter(observed))?;
+    let cpu = read.iter().map(|(labels, one)| (*labels, one.cpu_seconds));
+    counters(out, "weft_guest_cpu_seconds", "Time spent running the guest", cpu)?;
+    instances(&read, out)?;
+    type Of = fn(&ComponentReading) -> u64;
+    let counts: [(&str, &str, Of); 4] = [
+        ("weft_bytes_in", "Bytes of bodies that the component was given", |one| one.bytes_in),
+        ("weft_bytes_out", "Bytes of bodies that the component answered", |one| one.bytes_out),
+        ("weft_log_lines", "Lines that the component logged", |one| one.log_lines),
+        ("weft_log_dropped", "Lines of the component dropped on a full queue", |one| one.log_dropped),
+    ];
+    for (name, help, of) in counts {
+        counters(out, name, help, read.iter().map(|(labels, one)| (*labels, of(one))))?;
+    }
+    let levels: [(&str, &str, Of); 3] = [
+        ("weft_guest_memory_peak_bytes", "Largest linear memory of any instance", |one| one.memory_peak),
+        ("weft_invocations_active", "Invocations between admission and End", |one| one.active),
+        ("weft_queue_waiting", "Invocations that wait for a place", |one| one.waiting),
+    ];
+    for (name, help, of) in levels {
+        gauges(out, name, help, read.iter().map(|(labels, one)| (*labels, of(one) as f64)))?;
+    }
+    Ok(())
+}
+
+type Labels<'a> = [(&'static str, &'a str); 2];
+
+fn labels_of(meter: &ComponentMeter) -> Labels<'_> {
+    [("application", meter.application().as_str()), ("component", meter.component().as_str())]
+}
+
+fn ended(read: &[(Labels<'_>, ComponentReading)], out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let each = || read.iter().flat_map(|(labels, one)| one.ended.iter().map(move |ended| (*labels, *ended)));
+    let all = each().map(|([application, component], (class, code, count))| {
+        ([application, component, ("class", class_name(class)), ("code", code)], count)
+    });
+    counters(out, "weft_invocations", "Invocations that ended, by class and our code", all)?;
+    let shed = each().filter(|(_, (class, ..))| *class == Class::Shed);
+    let shed =
+        shed.map(|([application, component], (_, code, count))| ([application, component, ("code", code)], count));
+    counters(out, "weft_shed", "Invocations refused to protect something", shed)
+}
+
+fn instances(read: &[(Labels<'_>, ComponentReading)], out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let live = read.iter().map(|(labels, one)| (*labels, one.live as f64));
+    gauges(out, "weft_instances_live", "Instances in memory", live)?;
+    let created = read.iter().map(|(labels, one)| (*labels, one.created));
+    counters(out, "weft_instances_created", "Instances made", created)?;
+    let reused = read.iter().map(|(labels, one)| (*labels, one.reused));
+    counters(out, "weft_instances_reused", "Invocations that met an instance in use before", reused)
+}
+
+/// A histogram without observations is twenty lines about nothing.
+fn observed<L>((_, reading): &(L, Reading)) -> bool {
+    reading.count > 0
+}
