@@ -1,1 +1,39 @@
-//! weft-gateway
+//! HTTP to [`Invocation`](weft_types::Invocation) and back: accept loops, TLS, HTTP semantics, who is calling,
+//! and the one table from a failure to a status.
+//!
+//! ```text
+//! listen   accept, cap, sweep, drain
+//!   conn     TLS · which HTTP · hyper · closing in peace          pulse: what a connection waits for, since when
+//!     edge     head checked → route → Invocation → Outcome          authority · hop · trace · inflow
+//!       answer · tail    an answer as long as it says, observed to its end      problem · status
+//! ```
+//!
+//! The hot path allocates what it hands on (the request, the invocation's future) and little else; it arms no
+//! timer, spawns nothing, and reads the clock at the head and at the end of a request.
+
+mod answer;
+mod authority;
+mod conn;
+mod edge;
+mod flow;
+mod gateway;
+mod handler;
+mod hop;
+mod inflow;
+mod io;
+mod limits;
+mod listen;
+mod observe;
+mod problem;
+mod pulse;
+mod random;
+mod status;
+mod tail;
+mod trace;
+
+pub use gateway::{Gateway, serve};
+pub use limits::Limits;
+pub use listen::{BindError, Listener, Running};
+pub use observe::{Observed, Observer};
+pub use random::{Randomness, SystemRandomness};
+pub use status::status;

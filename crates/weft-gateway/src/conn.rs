@@ -1,0 +1,231 @@
+//! One connection from its first byte to its last: which protocol it speaks, then hyper, then closing in peace.
+
+use std::{cell::RefCell, convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::{
+    Limits,
+    flow::Flow,
+    handler::{Handler, Peer},
+    io::Io,
+    problem,
+    pulse::{InFlight, Order, Pulse},
+};
+
+/// How every HTTP/2 connection begins, and no HTTP/1 request can.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// After an early answer, how much and how long the peer may still send before the socket closes under it.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What every connection of a listener shares.
+pub(crate) struct Shared<H> {
+    pub(crate) handler: Arc<H>,
+    pub(crate) limits: Limits,
+}
+
+/// Serves one connection until it ends, or is told to.
+pub(crate) async fn serve<S, H>(stream: S, peer: Peer, known_h2: bool, shared: Arc<Shared<H>>, pulse: Arc<Pulse>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let mut stream = stream;
+    let (h2, first) = match known_h2 {
+        true => (true, Bytes::new()),
+        false => match until_told(&pulse, sniff(&mut stream)).await {
+            Some(Ok(found)) => found,
+            Some(Err(_)) | None => return,
+        },
+    };
+    let io = Io::new(stream, first, Arc::clone(&pulse));
+    match h2 {
+        true => serve_h2(io, peer, &shared, &pulse).await,
+        false => serve_h1(io, peer, &shared, &pulse).await,
+    }
+}
+
+/// Runs `work` unless the connection is told to end first. Before a request has been read, every order means that.
+pub(crate) async fn until_told<T>(pulse: &Pulse, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    poll_fn(|cx| {
+        pulse.listen(cx.waker());
+        if pulse.order() != Order::Run {
+            return Poll::Ready(None);
+        }
+        work.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Reads until the bytes are the preface of HTTP/2, or cannot become it.
+async fn sniff<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<(bool, Bytes)> {
+    let mut read = BytesMut::with_capacity(4096);
+    loop {
+        if stream.read_buf(&mut read).await? == 0 {
+            return Ok((false, read.freeze()));
+        }
+        let n = read.len().min(PREFACE.len());
+        if read[..n] != PREFACE[..n] {
+            return Ok((false, read.freeze()));
+        }
+        if n == PREFACE.len() {
+            return Ok((true, read.freeze()));
+        }
+    }
+}
+
+async fn serve_h1<S, H>(io: Io<S>, peer: Peer, shared: &Shared<H>, pulse: &Arc<Pulse>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let mut builder = http1::Builder::new();
+    // Time is kept by the pulse; hyper's own timer would be re-armed for every head.
+    builder.header_read_timeout(None).max_header_size(shared.limits.head_bytes);
+    builder.max_buf_size(shared.limits.head_bytes.max(64 * 1024));
+    if shared.limits.headers != 100 {
+        builder.max_headers(shared.limits.headers);
+    }
+    let service = service(&shared.handler, peer, pulse);
+    let service = service_fn(move |request| exchange(service.take(request)));
+    let mut conn = builder.serve_connection(TokioIo::new(io), service);
+    let (mut listening, mut finishing) = (false, false);
+    let ended = poll_fn(|cx| {
+        // A spawned task's waker never changes: registering once is enough.
+        if !std::mem::replace(&mut listening, true) {
+            pulse.listen(cx.waker());
+        }
+        match pulse.order() {
+            Order::Run => {}
+            Order::Finish => {
+                if !std::mem::replace(&mut finishing, true) {
+                    Pin::new(&mut conn).graceful_shutdown();
+                }
+            }
+            last => return Poll::Ready(Err(last)),
+        }
+        Pin::new(&mut conn).poll(cx).map(Ok)
+    })
+    .await;
+    let stream = conn.into_parts().io.into_inner();
+    match ended {
+        Ok(Ok(())) => close(stream.into_stream(), pulse).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "connection failed");
+            if error.is_parse() {
+                pulse.leave_unread();
+                close(stream.into_stream(), pulse).await;
+            }
+        }
+        Err(Order::Expire) if stream.has_read() => {
+            let mut stream = stream.into_stream();
+            if stream.write_all(problem::HEAD_TIMEOUT).await.is_ok() {
+                pulse.leave_unread();
+                close(stream, pulse).await;
+            }
+        }
+        Err(_) => {}
+    }
+}
+
+async fn serve_h2<S, H>(io: Io<S>, peer: Peer, shared: &Shared<H>, pulse: &Arc<Pulse>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    pulse.established();
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20))
+        .max_concurrent_streams(shared.limits.streams)
+        .max_header_list_size(u32::try_from(shared.limits.head_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(256 * 1024);
+    let service = service(&shared.handler, peer, pulse);
+    let service = service_fn(move |request| exchange(service.take(request)));
+    let conn = builder.serve_connection(TokioIo::new(io), service);
+    let mut conn = std::pin::pin!(conn);
+    let (mut listening, mut finishing) = (false, false);
+    let ended = poll_fn(|cx| {
+        if !std::mem::replace(&mut listening, true) {
+            pulse.listen(cx.waker());
+        }
+        match pulse.order() {
+            Order::Run => {}
+            Order::Finish | Order::Expire => {
+                if !std::mem::replace(&mut finishing, true) {
+                    conn.as_mut().graceful_shutdown();
+                }
+            }
+            Order::Abort => return Poll::Ready(Ok(())),
+        }
+        conn.as_mut().poll(cx)
+    })
+    .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection failed");
+    }
+}
+
+/// Counts the exchange in flight until the last byte of its answer, and hands the request on.
+fn service<H: Handler>(handler: &Arc<H>, peer: Peer, pulse: &Arc<Pulse>) -> Service<H> {
+    Service { handler: Arc::clone(handler), peer, memo: RefCell::default(), pulse: Arc::clone(pulse) }
+}
+
+struct Service<H: Handler> {
+    handler: Arc<H>,
+    peer: Peer,
+    memo: RefCell<H::Memo>,
+    pulse: Arc<Pulse>,
+}
+
+impl<H: Handler> Service<H> {
+    fn take(&self, request: Request<Incoming>) -> (Arc<H>, H::Taken, InFlight) {
+        let guard = self.pulse.begin();
+        if !request.body().is_end_stream() {
+            self.pulse.leave_unread();
+        }
+        let taken = self.handler.take(&self.peer, &mut self.memo.borrow_mut(), request);
+        (Arc::clone(&self.handler), taken, guard)
+    }
+}
+
+async fn exchange<H: Handler>(
+    (handler, taken, guard): (Arc<H>, H::Taken, InFlight),
+) -> Result<Response<Flow<H::Body>>, Infallible> {
+    Ok(handler.answer(taken).await.map(|body| Flow::new(body, guard)))
+}
+
+/// The peer is told that nothing more comes; if it may still be sending, it is heard out for a moment, because a
+/// socket closed over unread bytes resets the connection, and the answer may be lost with it.
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, pulse: &Pulse) {
+    if !pulse.has_unread() {
+        return;
+    }
+    // Done already where hyper ended in peace; once more does no harm.
+    let _ = stream.shutdown().await;
+    let drained = async {
+        let mut sink = BytesMut::with_capacity(16 * 1024);
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            sink.clear();
+            match stream.read_buf(&mut sink).await {
+                Ok(0) | Err(_) => return,
+                Ok(n) => left = left.saturating_sub(n),
+            }
+        }
+    };
+    let _ = tokio::time::timeout(LINGER, drained).await;
+}

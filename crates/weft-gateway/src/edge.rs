@@ -1,0 +1,305 @@
+//! One request: its head checked and matched, an invocation made of it, and its outcome answered.
+
+use std::{future::poll_fn, num::NonZeroU32, sync::Arc, task::Poll};
+
+use arc_swap::ArcSwap;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
+use http_body::Body as HttpBody;
+use hyper::body::Incoming;
+use weft_traffic::{Action, Miss, RequestHead, Table};
+use weft_types::{
+    Blame, Body, Class, Clock, Code, Context, Fault, Invocation, InvocationId, Invoke, Origin, Outcome, Payload, Ran,
+    Reply, Timestamp, Trace, code,
+};
+
+use crate::{
+    Observer, Randomness, answer, authority,
+    handler::{Handler, Peer},
+    hop,
+    inflow::{Inflow, Meter},
+    observe::Record,
+    problem::Problem,
+    tail::{Tail, Watch},
+    trace,
+};
+
+/// Everything that enters the gateway from outside of the wire.
+pub(crate) struct Senses {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) randomness: Arc<dyn Randomness>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+/// Turns requests into invocations.
+pub(crate) struct Edge {
+    pub(crate) door: Arc<dyn Invoke>,
+    pub(crate) table: Arc<ArcSwap<Table>>,
+    pub(crate) senses: Arc<Senses>,
+}
+
+/// What has become of a request once its head is read.
+pub(crate) enum Step {
+    Answered(Response<Body>, Option<Code>),
+    Call(Box<Request<Body>>, Arc<Context>, Timestamp),
+}
+
+/// What must be known of a request until it is answered.
+pub(crate) struct Exchange {
+    id: InvocationId,
+    method: Method,
+    version: Version,
+    started: Timestamp,
+    trace: Trace,
+    table: Arc<Table>,
+    route: Option<u32>,
+    meter: Option<Arc<Meter>>,
+}
+
+impl Handler for Edge {
+    type Body = Tail;
+    type Memo = authority::Memo;
+
+    type Taken = (Exchange, Step);
+
+    fn take(&self, peer: &Peer, memo: &mut authority::Memo, request: Request<Incoming>) -> (Exchange, Step) {
+        let (mut exchange, parts, body) = self.begin(request);
+        let step =
+            self.enter(&mut exchange, peer, memo, parts, body).unwrap_or_else(|problem| exchange.refuse(&problem));
+        (exchange, step)
+    }
+
+    async fn answer(self: Arc<Self>, (exchange, step): (Exchange, Step)) -> Response<Tail> {
+        match step {
+            Step::Answered(response, code) => self.finish(exchange, response, None, code, Class::CallerFault),
+            Step::Call(request, context, deadline) => self.call(exchange, request, context, deadline).await,
+        }
+    }
+}
+
+impl Edge {
+    fn begin(&self, request: Request<Incoming>) -> (Exchange, Parts, Option<Incoming>) {
+        let (mut parts, body) = request.into_parts();
+        let started = self.senses.clock.now();
+        let (a, b) = (self.senses.randomness.next(), self.senses.randomness.next());
+        let trace = trace::join(&mut parts.headers, (a, (b >> 80) as u64 | (b << 48) as u64));
+        let exchange = Exchange {
+            id: InvocationId::new(started, b),
+            method: parts.method.clone(),
+            version: parts.version,
+            started,
+            trace,
+            table: self.table.load_full(),
+            route: None,
+            meter: None,
+        };
+        let body = Some(body).filter(|body| !body.is_end_stream());
+        (exchange, parts, body)
+    }
+
+    /// Checks the head, finds its route, and does what needs no waiting.
+    fn enter(
+        &self,
+        exchange: &mut Exchange,
+        peer: &Peer,
+        memo: &mut authority::Memo,
+        mut parts: Parts,
+        body: Option<Incoming>,
+    ) -> Result<Step, Problem> {
+        let authority = check(memo, peer, &mut parts)?;
+        let table = Arc::clone(&exchange.table);
+        let found = table.find(&RequestHead {
+            host: authority.as_str(),
+            path: parts.uri.path(),
+            method: &parts.method,
+            headers: &parts.headers,
+        });
+        let found = found.map_err(|miss| match miss {
+            Miss::MethodNotAllowed { ref allow } => Problem::new(miss.code()).allow(allow),
+            _ => Problem::new(miss.code()),
+        })?;
+        exchange.route = Some(found.route.index);
+        match &found.route.spec.action {
+            Action::Component(context) => {
+                let policy = &found.route.spec.policy;
+                let context = Arc::clone(context);
+                let deadline = exchange.started.saturating_add(policy.timeout);
+                let body = match body {
+                    None => weft_types::empty(),
+                    Some(body) => exchange.body(body, policy)?,
+                };
+                drop(found);
+                place(&mut parts, peer, authority);
+                Ok(Step::Call(Box::new(Request::from_parts(parts, body)), context, deadline))
+            }
+            Action::Redirect { to, status } => Ok(redirect(&found.location(to), parts.uri.query(), *status)),
+            Action::Files(_) => Err(Problem::new(code::NOT_FOUND)),
+        }
+    }
+
+    async fn call(
+        &self,
+        exchange: Exchange,
+        request: Box<Request<Body>>,
+        context: Arc<Context>,
+        deadline: Timestamp,
+    ) -> Response<Tail> {
+        let head_only = exchange.method == Method::HEAD;
+        let call = Invocation {
+            id: exchange.id,
+            key: None,
+            payload: Payload::Http(request),
+            deadline,
+            attempt: NonZeroU32::MIN,
+            idempotency: None,
+            origin: Origin::Http,
+            trace: exchange.trace.clone(),
+            context,
+        };
+        let outcome = match &exchange.meter {
+            None => Ok(self.door.invoke(call).await),
+            Some(meter) => unless_broken(self.door.invoke(call), meter).await,
+        };
+        let (reply, class) = match outcome {
+            Ok(Outcome { reply, class, .. }) => (reply, class),
+            Err(code) => (Err(Fault::new(code, Ran::Maybe)), Class::CallerFault),
+        };
+        let shaped = reply.and_then(|reply| match reply {
+            Reply::Http(response) => answer::shape(*response, head_only),
+            other => {
+                Err(Fault::new(code::INTERNAL, Ran::Yes).detail(format!("an HTTP call was answered by {other:?}")))
+            }
+        });
+        match shaped {
+            Ok((response, owed)) => self.finish(exchange, response, owed, None, class),
+            Err(fault) => {
+                log(&exchange, &fault, class);
+                let mut problem = Problem::of(&fault);
+                // What is left of a body that nobody will read would be taken for the next request.
+                problem.close = exchange.version < Version::HTTP_2
+                    && exchange.meter.as_ref().is_some_and(|meter| meter.broken().is_some());
+                let class = if class == Class::Ok { Class::Failure } else { class };
+                let response = problem.response(exchange.id, head_only);
+                self.finish(exchange, response, None, Some(fault.code), class)
+            }
+        }
+    }
+
+    fn finish(
+        &self,
+        exchange: Exchange,
+        response: Response<Body>,
+        owed: Option<u64>,
+        code: Option<Code>,
+        class: Class,
+    ) -> Response<Tail> {
+        let id = exchange.id;
+        let watch = self.senses.observer.is_some().then(|| {
+            let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
+            exchange.watch(&self.senses, response.status(), code, class)
+        });
+        response.map(|body| Tail::new(body, owed, id, watch))
+    }
+}
+
+impl Exchange {
+    fn refuse(&self, problem: &Problem) -> Step {
+        let mut problem = problem.clone();
+        problem.close &= self.version < Version::HTTP_2;
+        Step::Answered(problem.response(self.id, self.method == Method::HEAD), Some(problem.code))
+    }
+
+    /// The request's body as a stream, refused at once where its declared length is over the limit.
+    fn body(&mut self, body: Incoming, policy: &weft_traffic::Policy) -> Result<Body, Problem> {
+        if body.size_hint().lower() > policy.body_max {
+            return Err(Problem::new(code::BODY_TOO_LARGE).closing());
+        }
+        let (inflow, meter) = Inflow::new(body, policy.body_max, policy.idle);
+        self.meter = Some(meter);
+        Ok(Body::new(inflow))
+    }
+
+    fn watch(self, senses: &Arc<Senses>, status: StatusCode, code: Option<Code>, class: Class) -> Watch {
+        let record = Record {
+            id: self.id,
+            trace: self.trace,
+            table: self.table,
+            route: self.route,
+            method: self.method,
+            version: self.version,
+            started: self.started,
+            class,
+            status,
+            code,
+        };
+        Watch { record, meter: self.meter, senses: Arc::clone(senses) }
+    }
+}
+
+/// What HTTP itself demands of a head, beyond what hyper has already refused.
+fn check(memo: &mut authority::Memo, peer: &Peer, parts: &mut Parts) -> Result<http::uri::Authority, Problem> {
+    let refused = |_| Problem::new(code::BAD_REQUEST).closing();
+    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+        return Err(Problem::new(code::METHOD_NOT_ALLOWED).allow(&[]).closing());
+    }
+    let mut encodings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if let Some(encoding) = encodings.next() {
+        // hyper reads any list that ends in `chunked`; we know no other coding, and a guest would get it raw.
+        if encodings.next().is_some() || !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(refused("transfer-encoding"));
+        }
+    }
+    let authority = authority::find(memo, peer, parts.version, &parts.uri, &mut parts.headers).map_err(refused)?;
+    hop::strip(&mut parts.headers);
+    parts.headers.remove(header::EXPECT);
+    Ok(authority)
+}
+
+/// Gives the request an absolute URI: where it really arrived, whatever form its target had.
+fn place(parts: &mut Parts, peer: &Peer, authority: http::uri::Authority) {
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.scheme = Some(peer.scheme());
+    uri.authority = Some(authority);
+    // Scheme, authority and a path that was just matched always make a URI.
+    parts.uri = Uri::from_parts(uri).unwrap_or_default();
+}
+
+fn redirect(to: &str, query: Option<&str>, status: u16) -> Step {
+    let location = match query {
+        Some(query) if !to.contains('?') => format!("{to}?{query}"),
+        _ => to.to_owned(),
+    };
+    let mut response = Response::new(weft_types::empty());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::TEMPORARY_REDIRECT);
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Step::Answered(response, None)
+}
+
+/// The call's outcome, unless its request's body breaks first: then nobody waits for what a guest makes of it.
+async fn unless_broken(call: impl Future<Output = Outcome>, meter: &Meter) -> Result<Outcome, Code> {
+    let mut call = std::pin::pin!(call);
+    poll_fn(|cx| {
+        meter.listen(cx.waker());
+        let outcome = call.as_mut().poll(cx);
+        match meter.broken() {
+            Some(code) => Poll::Ready(Err(code)),
+            None => outcome.map(Ok),
+        }
+    })
+    .await
+}
+
+fn log(exchange: &Exchange, fault: &Fault, class: Class) {
+    let (id, code, trace) = (exchange.id, fault.code, exchange.trace.trace);
+    let source = fault.source.as_ref().map(tracing::field::display);
+    let spec = exchange.route.and_then(|index| exchange.table.routes().get(index as usize)).map(|route| &route.spec);
+    let (application, route) = (spec.map(|s| tracing::field::display(&s.application)), spec.map(|s| &*s.path));
+    match fault.blame {
+        // Shedding is by design many: it is counted, not told one by one.
+        _ if class == Class::Shed => tracing::debug!(%id, %code, %trace, application, route, %fault, "request shed"),
+        Blame::Platform => tracing::error!(%id, %code, %trace, application, route, %fault, source, "request failed"),
+        Blame::Application => tracing::warn!(%id, %code, %trace, application, route, %fault, source, "request failed"),
+        Blame::Caller => tracing::debug!(%id, %code, %trace, application, route, %fault, source, "request refused"),
+    }
+}

@@ -1,0 +1,85 @@
+//! Putting a gateway together, and starting it on a listener.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use weft_traffic::Table;
+use weft_types::{Body, Clock, Invoke, SystemClock};
+
+use crate::{
+    Limits, Listener, Observer, Randomness, Running, SystemRandomness,
+    edge::{Edge, Senses},
+    handler::Plain,
+    listen,
+};
+
+/// Answers requests by the routes of a table, through one door. One gateway may serve several listeners.
+#[derive(Clone)]
+pub struct Gateway {
+    door: Arc<dyn Invoke>,
+    table: Arc<ArcSwap<Table>>,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
+    observer: Option<Arc<dyn Observer>>,
+    limits: Limits,
+}
+
+impl Gateway {
+    pub fn new(door: Arc<dyn Invoke>, table: Arc<ArcSwap<Table>>) -> Self {
+        Self {
+            door,
+            table,
+            clock: Arc::new(SystemClock::new()),
+            randomness: Arc::new(SystemRandomness),
+            observer: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Must be the clock of whoever judges the deadlines of invocations.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    #[must_use]
+    pub fn randomness(mut self, randomness: Arc<dyn Randomness>) -> Self {
+        self.randomness = randomness;
+        self
+    }
+
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Serves until the result is drained or dropped. Must be called within a tokio runtime.
+    pub fn serve(&self, listener: Listener) -> Running {
+        let senses = Senses {
+            clock: Arc::clone(&self.clock),
+            randomness: Arc::clone(&self.randomness),
+            observer: self.observer.clone(),
+        };
+        let edge = Edge { door: Arc::clone(&self.door), table: Arc::clone(&self.table), senses: Arc::new(senses) };
+        listen::run(listener, Arc::new(edge), self.limits, Arc::clone(&self.clock))
+    }
+}
+
+/// Serves a plain handler, with the same hygiene as a gateway's: for the admin API.
+pub fn serve<F, R>(listener: Listener, limits: Limits, clock: Arc<dyn Clock>, handler: F) -> Running
+where
+    F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    listen::run(listener, Arc::new(Plain(handler)), limits, clock)
+}

@@ -1,0 +1,56 @@
+//! What a connection asks of whoever answers its requests.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use http::{Request, Response, uri::Scheme};
+use http_body::Body as HttpBody;
+use hyper::body::Incoming;
+use weft_types::{Body, Fault};
+
+/// Facts about a connection that hold for all of its requests.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) local: SocketAddr,
+    pub(crate) secure: bool,
+}
+
+impl Peer {
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.secure { Scheme::HTTPS } else { Scheme::HTTP }
+    }
+}
+
+/// Answers requests. One for a whole listener.
+pub(crate) trait Handler: Send + Sync + 'static {
+    type Body: HttpBody<Data = bytes::Bytes, Error = Fault> + Send + Unpin + 'static;
+    /// What is remembered from one request of a connection to the next.
+    type Memo: Default + Send + 'static;
+    /// A request whose head has been looked at.
+    type Taken: Send + 'static;
+
+    /// Does what needs no waiting.
+    fn take(&self, peer: &Peer, memo: &mut Self::Memo, request: Request<Incoming>) -> Self::Taken;
+
+    fn answer(self: Arc<Self>, taken: Self::Taken) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
+}
+
+/// A handler from a closure, for the admin API.
+pub(crate) struct Plain<F>(pub(crate) F);
+
+impl<F, R> Handler for Plain<F>
+where
+    F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    type Body = Body;
+    type Memo = ();
+    type Taken = Request<Incoming>;
+
+    fn take(&self, _: &Peer, (): &mut (), request: Request<Incoming>) -> Request<Incoming> {
+        request
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        (self.0)(request).await
+    }
+}

@@ -1,0 +1,65 @@
+//! Headers that belong to one hop only, taken off in both directions.
+
+use http::{HeaderMap, HeaderName, header};
+
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Removes what `Connection` names, and all that RFC 9110, 7.6.1 says even without it.
+///
+/// `TE: trailers` stays: it is how a caller says that trailers are welcome, and the answer is end to end.
+pub(crate) fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        named(headers);
+        headers.remove(header::CONNECTION);
+    }
+    for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &HTTP2_SETTINGS, &header::TRANSFER_ENCODING, &header::UPGRADE] {
+        headers.remove(name);
+    }
+    if let Some(te) = headers.get(header::TE)
+        && !te.as_bytes().eq_ignore_ascii_case(b"trailers")
+    {
+        headers.remove(header::TE);
+    }
+}
+
+fn named(headers: &mut HeaderMap) {
+    let value = |value: &http::HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
+    let lines: Vec<String> = headers.get_all(header::CONNECTION).iter().map(value).collect();
+    for token in lines.iter().flat_map(|line| line.split(',')).map(str::trim) {
+        // Naming what frames or routes the message must not take it away.
+        let kept = ["close", "keep-alive", "host", "content-length", "te"];
+        if !kept.iter().any(|k| token.eq_ignore_ascii_case(k)) {
+            headers.remove(token);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_hop_headers_go_and_the_rest_stays() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Secret"),
+            ("connection", "upgrade, content-length"),
+            ("x-secret", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "websocket"),
+            ("te", "trailers"),
+            ("content-length", "3"),
+            ("host", "a"),
+        ] {
+            headers.append(name.parse::<HeaderName>().expect("name"), value.parse().expect("value"));
+        }
+        strip(&mut headers);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "te"]);
+    }
+}

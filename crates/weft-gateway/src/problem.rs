@@ -1,0 +1,130 @@
+//! A failure as an outsider sees it: `application/problem+json`, and never the internal message.
+
+use std::fmt::Write;
+
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use weft_types::{Body, Code, Fault, InvocationId, Retry};
+
+use crate::status::status;
+
+pub(crate) static WEFT_ERROR: HeaderName = HeaderName::from_static("weft-error");
+pub(crate) static WEFT_REQUEST_ID: HeaderName = HeaderName::from_static("weft-request-id");
+/// Where a code is explained: a reference relative to wherever the documentation is served.
+const TYPE: &str = "/errors/";
+
+/// What is sent when a head did not arrive in time. hyper has no answer for it, so it is written as it is.
+pub(crate) const HEAD_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
+    content-type: application/problem+json\r\nweft-error: request-timeout\r\nconnection: close\r\n\
+    content-length: 132\r\n\r\n\
+    {\"type\":\"/errors/request-timeout\",\"title\":\"The request did not arrive in time.\",\"status\":408,\"code\":\"request-timeout\",\"retry\":\"now\"}";
+
+/// What an error answer is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    pub(crate) code: Code,
+    pub(crate) retry: Retry,
+    /// Close the connection after this answer (HTTP/1).
+    pub(crate) close: bool,
+    /// The `Allow` of a 405.
+    pub(crate) allow: Option<HeaderValue>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code) -> Self {
+        Self { code, retry: code.info().retry, close: false, allow: None }
+    }
+
+    pub(crate) fn of(fault: &Fault) -> Self {
+        Self { retry: fault.retry, ..Self::new(fault.code) }
+    }
+
+    #[must_use]
+    pub(crate) fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn allow(mut self, methods: &[Method]) -> Self {
+        let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+        self.allow = HeaderValue::from_str(&names.join(", ")).ok();
+        self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        status(self.code)
+    }
+
+    /// The answer. `head_only` for HEAD: the same headers, no body.
+    pub(crate) fn response(&self, id: InvocationId, head_only: bool) -> Response<Body> {
+        let status = self.status();
+        let json = self.json(status, id);
+        let mut response = Response::new(weft_types::empty());
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(json.len()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(WEFT_ERROR.clone(), HeaderValue::from_static(self.code.as_str()));
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            headers.insert(WEFT_REQUEST_ID.clone(), id);
+        }
+        if let Retry::After(delay) = self.retry {
+            // Rounded up, and never 0: that would invite a client to hammer.
+            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if let Some(allow) = &self.allow {
+            headers.insert(header::ALLOW, allow.clone());
+        }
+        if self.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if !head_only {
+            *response.body_mut() = weft_types::full(json);
+        }
+        response
+    }
+
+    /// All of it is ours and plain ASCII without quotes: nothing needs escaping.
+    fn json(&self, status: StatusCode, id: InvocationId) -> String {
+        let (code, title, retry) = (self.code, self.code.info().title, retry_word(self.retry));
+        let mut json = String::with_capacity(256);
+        let _ = write!(
+            json,
+            r#"{{"type":"{TYPE}{code}","title":"{title}","status":{},"code":"{code}","retry":"{retry}","request-id":"{id}"}}"#,
+            status.as_u16(),
+        );
+        json
+    }
+}
+
+fn retry_word(retry: Retry) -> &'static str {
+    match retry {
+        Retry::No => "no",
+        Retry::Now => "now",
+        Retry::After(_) => "after",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weft_types::CODES;
+
+    use super::*;
+
+    #[test]
+    fn titles_need_no_escaping() {
+        for info in CODES {
+            let plain = |c: char| c.is_ascii() && !c.is_ascii_control() && c != '"' && c != '\\';
+            assert!(info.title.chars().all(plain), "{}", info.name);
+        }
+    }
+
+    #[test]
+    fn the_written_timeout_is_well_formed() {
+        let text = std::str::from_utf8(HEAD_TIMEOUT).expect("text");
+        let (head, body) = text.split_once("\r\n\r\n").expect("head");
+        assert!(head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
+    }
+}

@@ -1,0 +1,213 @@
+//! The pulse of a connection: what it waits for and since when, and what it has been told to do.
+//!
+//! Nothing here costs a timer per request or per connection. The connection's task notes what it does in a few
+//! relaxed atomics; one sweep per listener reads them once a second and tells the overdue ones to end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+    },
+    task::Waker,
+};
+
+use futures_util::task::AtomicWaker;
+use weft_types::{Clock, Timestamp};
+
+use crate::Limits;
+
+/// What a connection has been told. A greater order overrules a lesser one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Order {
+    Run,
+    /// Finish what is in flight, take nothing new, close.
+    Finish,
+    /// The head did not arrive in time: answer 408 if something of it did, close.
+    Expire,
+    /// Close now.
+    Abort,
+}
+
+/// Shared by a connection's task, the exchanges in flight on it, and the sweep.
+pub(crate) struct Pulse {
+    clock: Arc<dyn Clock>,
+    order: AtomicU8,
+    waker: AtomicWaker,
+    in_flight: AtomicU32,
+    /// When the head that is being waited for began; 0 while none is.
+    head_since: AtomicU64,
+    /// When the last exchange ended.
+    idle_since: AtomicU64,
+    /// When the peer stopped reading; 0 while it reads.
+    stalled_since: AtomicU64,
+    /// An answer was given before the request's body was read: the peer may still be sending.
+    unread: AtomicBool,
+}
+
+impl Pulse {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let now = clock.now().as_nanos();
+        Self {
+            clock,
+            order: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
+            in_flight: AtomicU32::new(0),
+            head_since: AtomicU64::new(now),
+            idle_since: AtomicU64::new(now),
+            stalled_since: AtomicU64::new(0),
+            unread: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        match self.order.load(Relaxed) {
+            0 => Order::Run,
+            1 => Order::Finish,
+            2 => Order::Expire,
+            _ => Order::Abort,
+        }
+    }
+
+    pub(crate) fn tell(&self, order: Order) {
+        if self.order.fetch_max(order as u8, SeqCst) < order as u8 {
+            self.waker.wake();
+        }
+    }
+
+    /// The task to wake on an order. Read [`Pulse::order`] after it, so that none is missed.
+    pub(crate) fn listen(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Bytes arrived: the head of a next request, unless an exchange is in flight.
+    pub(crate) fn bytes_came(&self) {
+        if self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0 {
+            self.head_since.store(self.clock.now().as_nanos(), Relaxed);
+        }
+    }
+
+    /// The connection is set up (HTTP/2): from here on only idleness counts.
+    pub(crate) fn established(&self) {
+        self.head_since.store(0, Relaxed);
+        self.idle_since.store(self.clock.now().as_nanos(), Relaxed);
+    }
+
+    /// An exchange began; it lasts until the guard is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.head_since.store(0, Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(crate) fn write_stalled(&self) {
+        if self.stalled_since.load(Relaxed) == 0 {
+            self.stalled_since.store(self.clock.now().as_nanos(), Relaxed);
+        }
+    }
+
+    pub(crate) fn write_moved(&self) {
+        if self.stalled_since.load(Relaxed) != 0 {
+            self.stalled_since.store(0, Relaxed);
+        }
+    }
+
+    pub(crate) fn leave_unread(&self) {
+        self.unread.store(true, Relaxed);
+    }
+
+    pub(crate) fn has_unread(&self) -> bool {
+        self.unread.load(Relaxed)
+    }
+
+    /// What the sweep finds at `now`.
+    pub(crate) fn judge(&self, now: Timestamp, limits: &Limits) -> Order {
+        let over = |since: u64, limit| now.since(Timestamp::from_nanos(since)) > limit;
+        let stalled = self.stalled_since.load(Relaxed);
+        if stalled != 0 && over(stalled, limits.idle) {
+            return Order::Abort;
+        }
+        if self.in_flight.load(Relaxed) > 0 {
+            return Order::Run;
+        }
+        let head = self.head_since.load(Relaxed);
+        if head != 0 {
+            return if over(head, limits.head_time) { Order::Expire } else { Order::Run };
+        }
+        if over(self.idle_since.load(Relaxed), limits.idle) { Order::Finish } else { Order::Run }
+    }
+}
+
+/// One exchange in flight, from its head to the last byte of its answer.
+pub(crate) struct InFlight(Arc<Pulse>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.idle_since.store(self.0.clock.now().as_nanos(), Relaxed);
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use weft_types::ManualClock;
+
+    use super::*;
+
+    fn pulse() -> (Arc<ManualClock>, Arc<Pulse>) {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000)));
+        let pulse = Arc::new(Pulse::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        (clock, pulse)
+    }
+
+    fn judged(clock: &ManualClock, pulse: &Pulse) -> Order {
+        pulse.judge(clock.now(), &Limits::default())
+    }
+
+    #[test]
+    fn a_connection_that_says_nothing_expires_and_one_that_was_answered_idles() {
+        let (clock, pulse) = pulse();
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(judged(&clock, &pulse), Order::Run);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(judged(&clock, &pulse), Order::Expire);
+
+        let exchange = pulse.begin();
+        clock.advance(Duration::from_secs(500));
+        assert_eq!(judged(&clock, &pulse), Order::Run);
+        drop(exchange);
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(judged(&clock, &pulse), Order::Run);
+        pulse.bytes_came();
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(judged(&clock, &pulse), Order::Run);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(judged(&clock, &pulse), Order::Expire);
+        drop(pulse.begin());
+        clock.advance(Duration::from_secs(61));
+        assert_eq!(judged(&clock, &pulse), Order::Finish);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_cut_off_even_in_flight() {
+        let (clock, pulse) = pulse();
+        let _exchange = pulse.begin();
+        pulse.write_stalled();
+        clock.advance(Duration::from_secs(59));
+        pulse.write_stalled();
+        assert_eq!(judged(&clock, &pulse), Order::Run);
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(judged(&clock, &pulse), Order::Abort);
+        pulse.write_moved();
+        assert_eq!(judged(&clock, &pulse), Order::Run);
+    }
+
+    #[test]
+    fn orders_only_grow() {
+        let (_, pulse) = pulse();
+        pulse.tell(Order::Abort);
+        pulse.tell(Order::Finish);
+        assert_eq!(pulse.order(), Order::Abort);
+    }
+}

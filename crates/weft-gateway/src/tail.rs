@@ -1,0 +1,111 @@
+//! An answer's body: as long as its head says, and observed until its end.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use weft_types::{Blame, Body, Code, Fault, InvocationId, Ran, code};
+
+use crate::{edge::Senses, inflow::Meter, observe::Record};
+
+pub(crate) struct Tail {
+    body: Body,
+    /// Bytes that the head promised and that have not come yet. `None`: it promised nothing.
+    owed: Option<u64>,
+    sent: u64,
+    over: bool,
+    failed: Option<Code>,
+    id: InvocationId,
+    watch: Option<Watch>,
+}
+
+/// Present only while somebody observes.
+pub(crate) struct Watch {
+    pub(crate) record: Record,
+    pub(crate) meter: Option<Arc<Meter>>,
+    pub(crate) senses: Arc<Senses>,
+}
+
+impl Tail {
+    pub(crate) fn new(body: Body, owed: Option<u64>, id: InvocationId, watch: Option<Watch>) -> Self {
+        Self { body, owed, sent: 0, over: false, failed: None, id, watch }
+    }
+
+    /// An answer that breaks off: the connection or stream is torn down by the error, so that nobody can take
+    /// what came for the whole.
+    fn broken(&mut self, fault: Fault) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        self.over = true;
+        self.failed = Some(fault.code);
+        let (id, code, source) = (self.id, fault.code, fault.source.as_ref().map(tracing::field::display));
+        match fault.blame {
+            Blame::Platform => tracing::error!(%id, %code, %fault, source, "answer broke off"),
+            Blame::Application => tracing::warn!(%id, %code, %fault, source, "answer broke off"),
+            Blame::Caller => tracing::debug!(%id, %code, %fault, source, "answer broke off"),
+        }
+        Poll::Ready(Some(Err(fault)))
+    }
+
+    fn wrong_length(&mut self, how: &str) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let fault = Fault::new(code::GUEST_BODY_FAILED, Ran::Yes);
+        self.broken(fault.detail(format!("the body is {how} than its content-length")))
+    }
+}
+
+impl HttpBody for Tail {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let this = &mut *self;
+        if this.over {
+            return Poll::Ready(None);
+        }
+        match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Some(owed) = &mut this.owed {
+                    match owed.checked_sub(bytes) {
+                        Some(left) => *owed = left,
+                        None => return this.wrong_length("longer"),
+                    }
+                }
+                this.sent += bytes;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(fault)) => this.broken(fault),
+            None if this.owed.is_some_and(|owed| owed > 0) => this.wrong_length("shorter"),
+            None => {
+                this.over = true;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    /// Never while bytes are owed: hyper would take the promise for kept.
+    fn is_end_stream(&self) -> bool {
+        self.over || (self.owed.is_none_or(|owed| owed == 0) && self.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.owed {
+            Some(owed) if !self.over => SizeHint::with_exact(owed),
+            _ => self.body.size_hint(),
+        }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        let Some(watch) = self.watch.take() else { return };
+        let complete = self.failed.is_none() && self.is_end_stream();
+        let code = self.failed.or(if complete { None } else { Some(code::CLIENT_GONE) });
+        let bytes = (watch.meter.as_ref().map_or(0, |meter| meter.bytes()), self.sent);
+        if let Some(observer) = &watch.senses.observer {
+            watch.record.tell(&**observer, watch.senses.clock.now(), bytes, code, complete);
+        }
+    }
+}
