@@ -1,1 +1,17 @@
-//! weft-dispatch
+//! The front door. Every way into code enters by [`Dispatch::invoke`]: the same limits, the same meters, the same
+//! faults, whoever calls.
+//!
+//! ```text
+//! find the stage → admit (or wait, or shed) → run in the host → Head → … → End: meter, place given on
+//! ```
+//!
+//! [`Dispatch::invoke`]: weft_types::Invoke::invoke
+
+mod dispatch;
+mod flight;
+mod gate;
+mod stage;
+
+pub use dispatch::Dispatch;
+pub use gate::{Gate, Permit};
+pub use stage::Stage;

@@ -48,8 +48,6 @@ pub(crate) struct Exchange {
 enum Step {
     /// The whole response is here.
     Whole(http::response::Parts, Option<Bytes>),
-    /// The Head is here, and the body follows.
-    Streamed(http::response::Parts, Streamed),
     Failed(Fault),
 }
 
@@ -87,7 +85,6 @@ impl Exchange {
         match step {
             Some(Step::Failed(fault)) => self.fail(fault),
             Some(Step::Whole(parts, data)) => self.whole(parts, data),
-            Some(Step::Streamed(parts, streamed)) => self.stream(parts, streamed),
             None => {
                 let Some(Opening { parts, body, frames }) = opening else {
                     return self.fail(Fault::new(code::INTERNAL, Ran::Maybe).detail("a head without a response"));

@@ -1,0 +1,71 @@
+//! The door itself: which stage answers a call, and what is done around every call.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arc_swap::ArcSwap;
+use weft_types::{Class, Clock, End, Fault, Invocation, Invoke, Outcome, Pending, Ran, Target, Usage, code};
+
+use crate::{flight::Flight, stage::Stage};
+
+/// Stages by target. Replaced whole, never mutated.
+type Stages = HashMap<Target, Arc<Stage>>;
+
+pub struct Dispatch {
+    stages: ArcSwap<Stages>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Dispatch {
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { stages: ArcSwap::default(), clock })
+    }
+
+    /// Swaps in a new set. Calls under way keep the stages that they entered.
+    ///
+    /// Swap in what a new route table names before that table, and take out what it no longer names after it.
+    pub fn replace(&self, stages: impl IntoIterator<Item = Arc<Stage>>) {
+        let stages = stages.into_iter().map(|stage| (stage.target.clone(), stage)).collect();
+        self.stages.store(Arc::new(stages));
+    }
+
+    pub fn stages(&self) -> Vec<Arc<Stage>> {
+        self.stages.load().values().cloned().collect()
+    }
+
+    async fn run(&self, call: Invocation) -> Outcome {
+        let Some(stage) = self.stages.load().get(&call.context.target).cloned() else {
+            return Outcome::failed(Fault::new(code::NOT_DEPLOYED, Ran::No), Class::Failure);
+        };
+        let began = self.clock.now();
+        let permit = match stage.gate.enter(began, call.deadline).await {
+            Ok(permit) => permit,
+            Err(fault) => return refuse(&stage, fault),
+        };
+        let mut flight = Flight::begin(&stage, &self.clock, began, permit);
+        let Outcome { reply, class, end } = stage.component.invoke(call).await;
+        if let Err(fault) = &reply {
+            log(&stage, fault);
+        }
+        flight.head(class, reply.as_ref().err());
+        end.then(move |fault, usage| flight.end(fault, usage));
+        Outcome { reply, class, end: End::Now(Usage::default()) }
+    }
+}
+
+impl Invoke for Dispatch {
+    fn invoke(&self, call: Invocation) -> Pending<'_, Outcome> {
+        Box::pin(self.run(call))
+    }
+}
+
+fn refuse(stage: &Stage, fault: Fault) -> Outcome {
+    let class = if fault.code == code::OVERLOADED { Class::Shed } else { Class::Failure };
+    stage.meter.refused(class, fault.code);
+    Outcome::failed(fault, class)
+}
+
+/// The detail that outsiders never see.
+fn log(stage: &Stage, fault: &Fault) {
+    let Target { application, component, .. } = &stage.target;
+    tracing::warn!(%application, %component, code = %fault.code, detail = %fault.detail, "a call failed");
+}

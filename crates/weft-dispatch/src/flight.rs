@@ -1,0 +1,51 @@
+//! One call between its admission and its End: whatever happens, it is counted once and its place given on.
+
+use std::sync::Arc;
+
+use weft_types::{Class, Clock, Code, Fault, Timestamp, Usage, code};
+
+use crate::{gate::Permit, stage::Stage};
+
+pub(crate) struct Flight {
+    stage: Arc<Stage>,
+    clock: Arc<dyn Clock>,
+    began: Timestamp,
+    /// Unknown until the Head: a flight dropped before that was cancelled by its caller.
+    judged: Option<(Class, Option<Code>)>,
+    usage: Usage,
+    _permit: Permit,
+}
+
+impl Flight {
+    pub(crate) fn begin(stage: &Arc<Stage>, clock: &Arc<dyn Clock>, began: Timestamp, permit: Permit) -> Self {
+        stage.meter.began();
+        let usage = Usage::default();
+        Self { stage: Arc::clone(stage), clock: Arc::clone(clock), began, judged: None, usage, _permit: permit }
+    }
+
+    /// The Head is decided.
+    pub(crate) fn head(&mut self, class: Class, fault: Option<&Fault>) {
+        self.judged = Some((class, fault.map(|fault| fault.code)));
+    }
+
+    /// The last byte has left, or never will.
+    pub(crate) fn end(mut self, fault: Option<Fault>, usage: Usage) {
+        self.usage = usage;
+        if let Some(fault) = fault {
+            tracing::debug!(
+                application = %self.stage.target.application, component = %self.stage.target.component,
+                code = %fault.code, detail = %fault, "the response broke off"
+            );
+            let class = if fault.code == code::CLIENT_GONE { Class::CallerFault } else { Class::Failure };
+            self.judged = Some((class, Some(fault.code)));
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let (class, code) = self.judged.unwrap_or((Class::CallerFault, Some(code::CLIENT_GONE)));
+        let took = self.clock.now().since(self.began);
+        self.stage.meter.ended(class, code, took, &self.usage);
+    }
+}
