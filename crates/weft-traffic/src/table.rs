@@ -75,9 +75,12 @@ impl Table {
     pub fn compile(specs: Vec<RouteSpec>) -> Result<Self, Vec<RouteError>> {
         let mut table = Self::default();
         let mut errors = Vec::new();
-        for spec in specs.into_iter() {
+        for spec in specs {
             match CompiledRoute::new(spec, table.routes.len() as u32) {
-                Ok(_) if table.routes.len() == Self::ROUTES_MAX => break,
+                Ok(route) if table.routes.len() == Self::ROUTES_MAX => {
+                    errors.push(too_many(&route));
+                    break;
+                }
                 Ok(route) => table.insert(route),
                 Err(error) => errors.push(*error),
             }
@@ -232,6 +235,16 @@ impl Node {
             false if encoded => self.literals.get(path::decode(segment.as_bytes()).as_slice()).copied(),
             false => self.literals.get(segment.as_bytes()).copied(),
         }
+    }
+}
+
+fn too_many(route: &CompiledRoute) -> RouteError {
+    RouteError {
+        code: weft_types::code::MANIFEST_UNSUPPORTED,
+        message: format!("{}: a node serves at most {} routes", route.spec.place, Table::ROUTES_MAX),
+        place: route.spec.place.clone(),
+        other: None,
+        help: "serve some of the applications from another node".to_owned(),
     }
 }
 
