@@ -9,7 +9,13 @@ wasip2::http::proxy::export!(Echo);
 impl wasip2::exports::http::incoming_handler::Guest for Echo {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let incoming = request.consume().expect("the body is taken once");
-        let outgoing = kit_p2::begin(out, 200, &[("content-type", "application/octet-stream"), ("trailer", "*")]);
+        // HTTP/1.1 sends only the trailers that the head has announced.
+        let announced =
+            request.headers().get("trailer").into_iter().map(|names| String::from_utf8_lossy(&names).into_owned());
+        let announced: Vec<String> = announced.collect();
+        let mut headers = vec![("content-type", "application/octet-stream")];
+        headers.extend(announced.iter().map(|names| ("trailer", names.as_str())));
+        let outgoing = kit_p2::begin(out, 200, &headers);
         let (from, to) = (incoming.stream().expect("taken once"), outgoing.write().expect("taken once"));
         while let Some(chunk) = kit_p2::read(&from) {
             if !kit_p2::write(&to, &chunk) {
