@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use wasmtime_wasi_http::Error as HttpError;
-use weft_types::{Clock, Context, InvocationId, Timestamp, Trace, Usage};
+use weft_types::{Clock, Context, Fault, InvocationId, Timestamp, Trace, Usage};
 
 use crate::body::HttpBody;
 
@@ -33,6 +33,7 @@ pub(crate) struct Call {
 pub(crate) enum Head {
     Response(http::Response<HttpBody>),
     Error(HttpError),
+    Fault(Fault),
 }
 
 #[derive(Default)]

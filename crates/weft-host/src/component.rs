@@ -11,16 +11,17 @@ use std::{
 use arc_swap::ArcSwapOption;
 use wasmtime::Store;
 use weft_types::{
-    Body, Class, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code,
+    Class, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code,
 };
 
 use crate::{
+    body::{self, HttpBody},
     call::Call,
     engine::{Host, Shared},
     exchange::{Exchange, Finished, Run},
     grants::Isolation,
     guest::Guest,
-    http2, http3, judge, limits,
+    http2, http3, http_values, judge, limits,
     load::{self, ComponentSpec, Handler, LoadError, Pre},
     pool::{Exports, Live, Pool},
 };
@@ -108,7 +109,8 @@ impl Component {
             let budget = this.spec.limits.cpu;
             let state = Call::new(call.id, call.context, call.trace, call.deadline, clock, budget);
             let state = Arc::new(state);
-            let run = this.run(pre, *request, Arc::clone(&state));
+            let request = request.map(|body| body::inward(body, &state));
+            let run = this.run(pre, request, Arc::clone(&state));
             Exchange::new(run, state, this).head().await
         })
     }
@@ -126,14 +128,18 @@ impl Component {
         Ok(pre)
     }
 
-    fn run(self: &Arc<Self>, pre: Arc<Pre>, request: http::Request<Body>, call: Arc<Call>) -> Run {
+    fn run(self: &Arc<Self>, pre: Arc<Pre>, request: http::Request<HttpBody>, call: Arc<Call>) -> Run {
         let tenant = call.context.tenant.clone();
-        let warm = match self.spec.isolation {
-            Isolation::Request => None,
-            Isolation::Instance => self.pool.take(&tenant, self.host.clock.now(), &self.spec.limits),
-        };
         let this = Arc::clone(self);
         Box::pin(async move {
+            let input = match Input::read(&pre, request).await {
+                Ok(input) => input,
+                Err(fault) => return Finished { result: Err(fault), live: None },
+            };
+            let warm = match this.spec.isolation {
+                Isolation::Request => None,
+                Isolation::Instance => this.pool.take(&tenant, this.host.clock.now(), &this.spec.limits),
+            };
             let mut live = match warm {
                 Some(mut live) => {
                     this.stats.reused.fetch_add(1, Relaxed);
@@ -146,7 +152,7 @@ impl Component {
                     Err(fault) => return Finished { result: Err(fault), live: None },
                 },
             };
-            let result = serve(&mut live, request, &call).await;
+            let result = serve(&mut live, input, &call).await;
             let refused = live.store.data().memory.refused;
             match result {
                 Ok(()) => Finished { result: Ok(()), live: this.reusable(live) },
@@ -160,6 +166,7 @@ impl Component {
         let side = match pre {
             Pre::Http2(pre) => pre.engine(),
             Pre::Http3(pre) => pre.engine(),
+            Pre::Values(pre) => pre.engine(),
         };
         let guest = Guest::new(Arc::clone(&self.spec.grants), self.spec.limits.memory);
         let mut store = Store::new(side, guest);
@@ -171,6 +178,7 @@ impl Component {
         let exports = match pre {
             Pre::Http2(pre) => pre.instantiate_async(&mut store).await.map(Exports::Http2),
             Pre::Http3(pre) => pre.instantiate_async(&mut store).await.map(Exports::Http3),
+            Pre::Values(pre) => pre.instantiate_async(&mut store).await.map(Exports::Values),
         };
         match exports {
             Ok(exports) => Ok(Live { store, exports, tenant, born: self.host.clock.now(), served: 0 }),
@@ -200,10 +208,27 @@ impl Component {
     }
 }
 
-async fn serve(live: &mut Live, request: http::Request<Body>, call: &Arc<Call>) -> wasmtime::Result<()> {
+/// A request as its handler wants it: streamed, or read whole.
+enum Input {
+    Streamed(http::Request<HttpBody>),
+    Whole(http_values::Whole),
+}
+
+impl Input {
+    async fn read(pre: &Pre, request: http::Request<HttpBody>) -> Result<Self, Fault> {
+        match pre {
+            Pre::Http2(_) | Pre::Http3(_) => Ok(Self::Streamed(request)),
+            Pre::Values(_) => http_values::read(request).await.map(Self::Whole),
+        }
+    }
+}
+
+async fn serve(live: &mut Live, input: Input, call: &Arc<Call>) -> wasmtime::Result<()> {
     let Live { store, exports, .. } = live;
-    match exports {
-        Exports::Http2(proxy) => http2::handle(store, proxy, request, call).await,
-        Exports::Http3(service) => http3::handle(store, service, request, call).await,
+    match (exports, input) {
+        (Exports::Http2(proxy), Input::Streamed(request)) => http2::handle(store, proxy, request, call).await,
+        (Exports::Http3(service), Input::Streamed(request)) => http3::handle(store, service, request, call).await,
+        (Exports::Values(service), Input::Whole(request)) => http_values::handle(store, service, request, call).await,
+        _ => unreachable!("an instance and its input come from the same code"),
     }
 }

@@ -105,6 +105,7 @@ impl Exchange {
                         *opening = Some(Opening { parts, body, frames: VecDeque::new() });
                     }
                     Some(Head::Error(error)) => return Poll::Ready(Some(Step::Failed(judge::error_answer(&error)))),
+                    Some(Head::Fault(fault)) => return Poll::Ready(Some(Step::Failed(fault))),
                     None => {}
                 }
             }

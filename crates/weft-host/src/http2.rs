@@ -7,10 +7,8 @@ use wasmtime_wasi_http::{
     WasiHttpView,
     p2::bindings::{Proxy, http::types::Scheme},
 };
-use weft_types::Body;
-
 use crate::{
-    body,
+    body::HttpBody,
     call::{Call, Head},
     guest::Guest,
 };
@@ -19,12 +17,11 @@ use crate::{
 pub(crate) async fn handle(
     store: &mut Store<Guest>,
     proxy: &Proxy,
-    request: http::Request<Body>,
+    request: http::Request<HttpBody>,
     call: &Arc<Call>,
 ) -> wasmtime::Result<()> {
     let https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
     let scheme = if https { Scheme::Https } else { Scheme::Http };
-    let request = request.map(|body| body::inward(body, call));
     let mut view = store.data_mut().http();
     let request = view.new_incoming_request(scheme, request)?;
     let answer = Arc::clone(call);

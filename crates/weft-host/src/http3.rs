@@ -7,10 +7,8 @@ use wasmtime_wasi_http::{
     Error as HttpError, WasiHttpView,
     p3::{Request, bindings::Service},
 };
-use weft_types::Body;
-
 use crate::{
-    body,
+    body::HttpBody,
     call::{Call, Head},
     guest::Guest,
 };
@@ -19,10 +17,9 @@ use crate::{
 pub(crate) async fn handle(
     store: &mut Store<Guest>,
     service: &Service,
-    request: http::Request<Body>,
+    request: http::Request<HttpBody>,
     call: &Arc<Call>,
 ) -> wasmtime::Result<()> {
-    let request = request.map(|body| body::inward(body, call));
     let view = store.data_mut().http();
     let (request, sent) = Request::from_http(view.hooks, request);
     store

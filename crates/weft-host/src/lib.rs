@@ -16,6 +16,7 @@ mod grants;
 mod guest;
 mod http2;
 mod http3;
+mod http_values;
 mod judge;
 mod limits;
 mod load;

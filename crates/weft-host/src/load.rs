@@ -12,6 +12,7 @@ use crate::{
     engine::{Shared, Side},
     grants::{Grants, Isolation, Limits},
     guest::Guest,
+    http_values,
 };
 
 /// One component of one revision, as it is to be run.
@@ -40,6 +41,8 @@ pub enum Handler {
     Http2,
     /// `wasi:http/handler@0.3`
     Http3,
+    /// `weft:http/handler@0.1`
+    Values,
 }
 
 /// Why a component cannot be run.
@@ -77,6 +80,7 @@ impl LoadError {
 pub(crate) enum Pre {
     Http2(ProxyPre<Guest>),
     Http3(ServicePre<Guest>),
+    Values(http_values::ServicePre<Guest>),
 }
 
 impl Pre {
@@ -84,6 +88,7 @@ impl Pre {
         match self {
             Self::Http2(_) => Handler::Http2,
             Self::Http3(_) => Handler::Http3,
+            Self::Values(_) => Handler::Values,
         }
     }
 }
@@ -133,10 +138,14 @@ fn choose<'a>(shared: &'a Shared, surface: &Surface) -> Result<(&'a Side, Handle
         Handler::Http3
     } else if exports("wasi:http/incoming-handler@0.2") {
         Handler::Http2
+    } else if exports("weft:http/handler@0.1") {
+        Handler::Values
     } else {
         return Err(LoadError::NoHandler(listed(&surface.exports)));
     };
-    let concurrent = surface.imports.iter().chain(&surface.exports).any(|name| name.contains("@0.3."));
+    // `weft:http` has an `async func`, which only an engine with concurrency knows.
+    let concurrent = handler != Handler::Http2
+        || surface.imports.iter().chain(&surface.exports).any(|name| name.contains("@0.3."));
     Ok((if concurrent { &shared.concurrent } else { &shared.plain }, handler))
 }
 
@@ -178,5 +187,6 @@ fn typed(pre: InstancePre<Guest>, handler: Handler) -> Result<Pre, LoadError> {
     match handler {
         Handler::Http2 => ProxyPre::new(pre).map(Pre::Http2).map_err(wrong),
         Handler::Http3 => ServicePre::new(pre).map(Pre::Http3).map_err(wrong),
+        Handler::Values => http_values::ServicePre::new(pre).map(Pre::Values).map_err(wrong),
     }
 }

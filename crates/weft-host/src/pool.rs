@@ -5,7 +5,7 @@ use wasmtime::Store;
 use wasmtime_wasi_http::{p2::bindings::Proxy, p3::bindings::Service};
 use weft_types::{Tenant, Timestamp};
 
-use crate::{grants::Limits, guest::Guest};
+use crate::{grants::Limits, guest::Guest, http_values};
 
 /// An instance and the store it lives in. One store for each instance, never shared between two components.
 pub(crate) struct Live {
@@ -19,6 +19,7 @@ pub(crate) struct Live {
 pub(crate) enum Exports {
     Http2(Proxy),
     Http3(Service),
+    Values(http_values::Service),
 }
 
 /// Last in, first out: the instance whose memory is warmest serves next, and what is not needed grows old.
