@@ -34,16 +34,16 @@ pub(crate) struct Shared<H> {
     pub(crate) limits: Limits,
 }
 
-/// Serves one connection until it ends, or is told to.
-pub(crate) async fn serve<S, H>(stream: S, peer: Peer, known_h2: bool, shared: Arc<Shared<H>>, pulse: Arc<Pulse>)
+/// Serves one connection until it ends, or is told to. `agreed` is whether ALPN chose HTTP/2, if it chose at all.
+pub(crate) async fn serve<S, H>(stream: S, peer: Peer, agreed: Option<bool>, shared: Arc<Shared<H>>, pulse: Arc<Pulse>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let mut stream = stream;
-    let (h2, first) = match known_h2 {
-        true => (true, Bytes::new()),
-        false => match until_told(&pulse, sniff(&mut stream)).await {
+    let (h2, first) = match agreed {
+        Some(h2) => (h2, Bytes::new()),
+        None => match until_told(&pulse, sniff(&mut stream)).await {
             Some(Ok(found)) => found,
             Some(Err(_)) | None => return,
         },

@@ -29,6 +29,7 @@ mod pulse;
 mod random;
 mod status;
 mod tail;
+mod tls;
 mod trace;
 
 pub use gateway::{Gateway, serve};
@@ -37,3 +38,4 @@ pub use listen::{BindError, Listener, Running};
 pub use observe::{Observed, Observer};
 pub use random::{Randomness, SystemRandomness};
 pub use status::status;
+pub use tls::{CertificateFiles, Tls, TlsError};

@@ -17,6 +17,7 @@ use tokio::{
     sync::Notify,
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 use weft_types::{Clock, Code, code};
 
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     conn::{self, Shared},
     handler::{Handler, Peer},
     pulse::{Order, Pulse},
+    tls::Tls,
 };
 
 const BACKLOG: i32 = 1024;
@@ -62,12 +64,20 @@ fn reason(source: &io::Error) -> String {
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    tls: Option<Tls>,
 }
 
 impl Listener {
     /// Binds at once, so that a taken port is known before anything else is started. Needs a tokio runtime.
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
         bind(address).map_err(|source| BindError { address, source })
+    }
+
+    /// Speaks TLS, and only TLS.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// With the real port, where 0 was asked for.
@@ -86,7 +96,7 @@ fn bind(address: SocketAddr) -> io::Result<Listener> {
     socket.listen(BACKLOG)?;
     let socket = TcpListener::from_std(socket.into())?;
     let address = socket.local_addr()?;
-    Ok(Listener { socket, address })
+    Ok(Listener { socket, address, tls: None })
 }
 
 /// A listener that serves. Dropping it stops everything at once; [`Running::drain`] is the peaceful way.
@@ -95,6 +105,8 @@ pub struct Running {
     crowd: Arc<Crowd>,
     accepting: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    /// Looks after the certificates.
+    renewing: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -129,6 +141,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.accepting.abort();
         self.sweeping.abort();
+        self.renewing.iter().for_each(JoinHandle::abort);
         self.crowd.tell_all(Order::Abort);
     }
 }
@@ -226,9 +239,10 @@ pub(crate) fn run<H: Handler>(listener: Listener, handler: Arc<H>, limits: Limit
         clock,
     });
     let shared = Arc::new(Shared { handler, limits });
+    let renewing = listener.tls.clone().map(|tls| tokio::spawn(renew(tls)));
     let accepting = tokio::spawn(accept(listener, shared, Arc::clone(&crowd)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&crowd)));
-    Running { address, crowd, accepting, sweeping }
+    Running { address, crowd, accepting, sweeping, renewing }
 }
 
 async fn sweep(crowd: Arc<Crowd>) {
@@ -240,11 +254,22 @@ async fn sweep(crowd: Arc<Crowd>) {
     }
 }
 
+async fn renew(tls: Tls) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let tls = tls.clone();
+        let _ = tokio::task::spawn_blocking(move || tls.refresh()).await;
+    }
+}
+
 async fn accept<H: Handler>(listener: Listener, shared: Arc<Shared<H>>, crowd: Arc<Crowd>) {
+    let tls = listener.tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
     loop {
         crowd.room().await;
         match listener.socket.accept().await {
-            Ok((stream, _)) => admit(stream, listener.address, &shared, &crowd),
+            Ok((stream, _)) => admit(stream, listener.address, tls.clone(), &shared, &crowd),
             Err(error) if is_the_peers(&error) => {
                 tracing::debug!(%error, "a connection was gone before it was accepted")
             }
@@ -261,7 +286,13 @@ fn is_the_peers(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn admit<H: Handler>(stream: TcpStream, local: SocketAddr, shared: &Arc<Shared<H>>, crowd: &Arc<Crowd>) {
+fn admit<H: Handler>(
+    stream: TcpStream,
+    local: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    shared: &Arc<Shared<H>>,
+    crowd: &Arc<Crowd>,
+) {
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().unwrap_or(local);
     let (pulse, member) = crowd.join();
@@ -272,7 +303,27 @@ fn admit<H: Handler>(stream: TcpStream, local: SocketAddr, shared: &Arc<Shared<H
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         let _member = member;
-        let peer = Peer { local, secure: false };
-        conn::serve(stream, peer, false, shared, pulse).await;
+        match tls {
+            None => conn::serve(stream, Peer { local, secure: false }, None, shared, pulse).await,
+            Some(tls) => handshake(stream, local, tls, shared, pulse).await,
+        }
     });
+}
+
+/// On the connection's own task, and within the time for a head: a slow handshake holds up nobody else.
+async fn handshake<H: Handler>(
+    stream: TcpStream,
+    local: SocketAddr,
+    tls: TlsAcceptor,
+    shared: Arc<Shared<H>>,
+    pulse: Arc<Pulse>,
+) {
+    match conn::until_told(&pulse, tls.accept(stream)).await {
+        Some(Ok(stream)) => {
+            let agreed = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
+            conn::serve(stream, Peer { local, secure: true }, agreed, shared, pulse).await;
+        }
+        Some(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        None => {}
+    }
 }
