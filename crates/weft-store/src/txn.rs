@@ -267,7 +267,8 @@ impl Size {
                 self.value("a message", &message.payload)
             }
             Write::Arm { payload, .. } => self.value("a timer's payload", payload),
-            Write::Trim { .. } | Write::Settle { .. } | Write::Disarm { .. } | Write::Own { .. } => Ok(()),
+            Write::Own { epoch, .. } => limit("an epoch", epoch.0 as usize, i64::MAX as usize),
+            Write::Trim { .. } | Write::Settle { .. } | Write::Disarm { .. } => Ok(()),
         }
     }
 }

@@ -79,13 +79,13 @@ impl State {
 
     pub(super) fn receive(&mut self, ask: &Receive) -> Vec<Delivery> {
         let Some(messages) = self.queues.get(&ask.queue) else { return Vec::new() };
-        let due: Vec<Seq> = messages
-            .ready
-            .iter()
-            .take_while(|(ready, _)| *ready <= ask.now)
-            .take(ask.max.min(RECEIVE_MAX))
-            .map(|(_, seq)| *seq)
-            .collect();
+        let mut bytes = 0;
+        let fits = |seq: &Seq| {
+            bytes += messages.all.get(seq).map_or(0, |message| message.payload.len());
+            bytes <= PAGE_BYTES_MAX
+        };
+        let ready = messages.ready.iter().take_while(|(ready, _)| *ready <= ask.now).map(|(_, seq)| *seq);
+        let due: Vec<Seq> = ready.take(ask.max.min(RECEIVE_MAX)).take_while(fits).collect();
         if due.is_empty() {
             return Vec::new();
         }
