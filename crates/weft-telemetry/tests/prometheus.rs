@@ -151,7 +151,7 @@ fn a_real_prometheus_reads_every_series() {
         (r#"weft_invocations_total{application="orders",class="failure",code="guest-trap"}"#, "1"),
         (r#"weft_shed_total{application="orders",code="overloaded"}"#, "1"),
         (r#"weft_invocation_duration_seconds_count{application="orders"}"#, "4"),
-        (r#"weft_invocation_duration_seconds_bucket{application="orders",le="5e-5"}"#, "1"),
+        (r#"weft_invocation_duration_seconds_bucket{application="orders",le="0.00005"}"#, "1"),
         (r#"weft_invocation_duration_seconds_bucket{application="orders",le="0.005"}"#, "4"),
         (r#"weft_invocation_duration_seconds_bucket{application="orders",le="+Inf"}"#, "4"),
         (r#"weft_guest_cpu_seconds_total{application="orders"}"#, "0.75"),
