@@ -58,11 +58,10 @@ impl Host {
     /// Compiles a component, or maps its compiled code. Blocks for as long as compiling takes: call it off the
     /// threads that serve.
     pub fn load(&self, spec: ComponentSpec) -> Result<Arc<Component>, LoadError> {
-        let digest = ComponentSpec::digest_of(&spec.wasm);
-        let pre = load::load(&self.0, &spec.wasm, &digest)?;
+        let pre = load::load(&self.0, &spec.wasm)?;
         Ok(Arc::new(Component {
             host: Arc::clone(&self.0),
-            digest,
+            digest: spec.wasm.digest(),
             handler: pre.handler(),
             loaded: ArcSwapOption::from_pointee(pre),
             pool: Pool::default(),
@@ -121,7 +120,7 @@ impl Component {
         if let Some(pre) = &*self.loaded.load() {
             return Ok(Arc::clone(pre));
         }
-        let again = load::load(&self.host, &self.spec.wasm, &self.digest);
+        let again = load::load(&self.host, &self.spec.wasm);
         let pre = again.map_err(|error| Fault::new(code::COMPONENT_UNAVAILABLE, Ran::No).source(error))?;
         let pre = Arc::new(pre);
         self.loaded.store(Some(Arc::clone(&pre)));

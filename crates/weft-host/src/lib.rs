@@ -25,4 +25,4 @@ mod pool;
 pub use component::{Component, Stats};
 pub use engine::{Host, HostOptions};
 pub use grants::{Grants, Isolation, Limits};
-pub use load::{ComponentSpec, Handler, LoadError};
+pub use load::{ComponentSpec, Handler, LoadError, Source};

@@ -1,6 +1,6 @@
 //! From bytes to something that can be instantiated, with a reason for every refusal.
 
-use std::sync::Arc;
+use std::{io, path::Path, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
@@ -21,8 +21,7 @@ pub struct ComponentSpec {
     pub application: Name,
     pub component: Name,
     pub revision: Digest,
-    /// The component's bytes.
-    pub wasm: Arc<[u8]>,
+    pub wasm: Source,
     pub isolation: Isolation,
     pub limits: Limits,
     pub grants: Arc<Grants>,
@@ -31,6 +30,46 @@ pub struct ComponentSpec {
 impl ComponentSpec {
     pub fn digest_of(wasm: &[u8]) -> Digest {
         Digest(Sha256::digest(wasm).into())
+    }
+}
+
+/// A component's bytes, or where they lie: thousands of idle components must not be held in memory.
+#[derive(Debug, Clone)]
+pub enum Source {
+    Bytes {
+        bytes: Arc<[u8]>,
+        digest: Digest,
+    },
+    /// Read only when no compiled code is cached. A file that no longer has this digest is refused.
+    File {
+        path: Arc<Path>,
+        digest: Digest,
+    },
+}
+
+impl Source {
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Bytes { digest, .. } | Self::File { digest, .. } => *digest,
+        }
+    }
+
+    fn read(&self) -> Result<Arc<[u8]>, LoadError> {
+        match self {
+            Self::Bytes { bytes, .. } => Ok(Arc::clone(bytes)),
+            Self::File { path, digest } => {
+                let bytes = std::fs::read(path).map_err(LoadError::Unreadable)?;
+                let same = ComponentSpec::digest_of(&bytes) == *digest;
+                let changed = || LoadError::Unreadable(io::Error::other("the file has changed since it was deployed"));
+                if same { Ok(bytes.into()) } else { Err(changed()) }
+            }
+        }
+    }
+}
+
+impl From<Vec<u8>> for Source {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes { digest: ComponentSpec::digest_of(&bytes), bytes: bytes.into() }
     }
 }
 
@@ -62,6 +101,8 @@ pub enum LoadError {
     NoHandler(String),
     #[error("it declares {declared} bytes of memory at start, more than its limit of {limit}")]
     TooLarge { declared: u64, limit: u64 },
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
 }
 
 impl LoadError {
@@ -72,6 +113,7 @@ impl LoadError {
             Self::Unsupported(_) | Self::TooLarge { .. } => code::UNSUPPORTED_COMPONENT,
             Self::UnknownImport { .. } => code::UNKNOWN_IMPORT,
             Self::NoHandler(_) => code::NO_HANDLER,
+            Self::Unreadable(_) => code::FILE_MISSING,
         }
     }
 }
@@ -100,12 +142,23 @@ struct Surface {
     exports: Vec<String>,
 }
 
-/// Compiles `wasm`, or maps what was compiled before, and resolves its imports. Blocks: seconds for a large guest.
-pub(crate) fn load(shared: &Shared, wasm: &[u8], digest: &Digest) -> Result<Pre, LoadError> {
-    let surface = surface(wasm)?;
-    let (side, handler) = choose(shared, &surface)?;
-    let compiled = compile(side, wasm, digest)?;
-    let pre = side.linker.instantiate_pre(&compiled).map_err(|error| missing(&error))?;
+/// Maps what was compiled before, or compiles, and resolves imports. Blocks: seconds for a large guest.
+pub(crate) fn load(shared: &Shared, source: &Source) -> Result<Pre, LoadError> {
+    let digest = source.digest();
+    for side in [&shared.plain, &shared.concurrent] {
+        if let Some(compiled) = side.cache.as_ref().and_then(|cache| cache.load(&side.engine, &digest)) {
+            return link(side, &compiled);
+        }
+    }
+    let wasm = source.read()?;
+    let side = choose(shared, &surface(&wasm)?)?;
+    link(side, &compile(side, &wasm, &digest)?)
+}
+
+fn link(side: &Side, compiled: &Compiled) -> Result<Pre, LoadError> {
+    let exports: Vec<_> = compiled.component_type().exports(&side.engine).map(|(name, _)| name.to_owned()).collect();
+    let handler = handler(&exports)?;
+    let pre = side.linker.instantiate_pre(compiled).map_err(|error| missing(&error))?;
     typed(pre, handler)
 }
 
@@ -132,21 +185,24 @@ fn surface(wasm: &[u8]) -> Result<Surface, LoadError> {
     Ok(surface)
 }
 
-fn choose<'a>(shared: &'a Shared, surface: &Surface) -> Result<(&'a Side, Handler), LoadError> {
-    let exports = |prefix: &str| surface.exports.iter().any(|name| name.starts_with(prefix));
-    let handler = if exports("wasi:http/handler@0.3") {
-        Handler::Http3
-    } else if exports("wasi:http/incoming-handler@0.2") {
-        Handler::Http2
-    } else if exports("weft:http/handler@0.1") {
-        Handler::Values
-    } else {
-        return Err(LoadError::NoHandler(listed(&surface.exports)));
-    };
+fn choose<'a>(shared: &'a Shared, surface: &Surface) -> Result<&'a Side, LoadError> {
     // `weft:http` has an `async func`, which only an engine with concurrency knows.
-    let concurrent = handler != Handler::Http2
+    let concurrent = handler(&surface.exports)? != Handler::Http2
         || surface.imports.iter().chain(&surface.exports).any(|name| name.contains("@0.3."));
-    Ok((if concurrent { &shared.concurrent } else { &shared.plain }, handler))
+    Ok(if concurrent { &shared.concurrent } else { &shared.plain })
+}
+
+fn handler(exported: &[String]) -> Result<Handler, LoadError> {
+    let exports = |prefix: &str| exported.iter().any(|name| name.starts_with(prefix));
+    if exports("wasi:http/handler@0.3") {
+        Ok(Handler::Http3)
+    } else if exports("wasi:http/incoming-handler@0.2") {
+        Ok(Handler::Http2)
+    } else if exports("weft:http/handler@0.1") {
+        Ok(Handler::Values)
+    } else {
+        Err(LoadError::NoHandler(listed(exported)))
+    }
 }
 
 fn listed(names: &[String]) -> String {
@@ -157,9 +213,6 @@ fn listed(names: &[String]) -> String {
 }
 
 fn compile(side: &Side, wasm: &[u8], digest: &Digest) -> Result<Compiled, LoadError> {
-    if let Some(found) = side.cache.as_ref().and_then(|cache| cache.load(&side.engine, digest)) {
-        return Ok(found);
-    }
     let unsupported = |error: wasmtime::Error| LoadError::Unsupported(format!("{error:#}"));
     let code = side.engine.precompile_component(wasm).map_err(unsupported)?;
     if let Some(cache) = &side.cache {

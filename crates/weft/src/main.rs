@@ -43,11 +43,11 @@ enum IsolationArg {
 #[tokio::main]
 async fn main() {
     let Command::Up(up) = Arguments::parse().command;
-    let wasm: Arc<[u8]> = std::fs::read(&up.what).expect("read").into();
+    let wasm: weft_host::Source = std::fs::read(&up.what).expect("read").into();
     let options = NodeOptions { listen: up.listen, data: up.data, limits: weft_gateway::Limits::default() };
     let node = Node::start(options).expect("start");
     let application = Name::nearest(&up.what.file_stem().unwrap_or_default().to_string_lossy());
-    let revision = ComponentSpec::digest_of(&wasm);
+    let revision = wasm.digest();
     let isolation = match up.isolation {
         IsolationArg::Request => Isolation::Request,
         IsolationArg::Instance => Isolation::Instance,
