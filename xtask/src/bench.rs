@@ -17,6 +17,7 @@ pub(crate) fn run(args: &[&str]) -> Done {
         .env("WEFT_BENCH_WASMTIME", setup::wasmtime()?)
         .env("WEFT_BENCH_WORKERD", setup::workerd()?)
         .env("WEFT_BENCH_GUESTS", root().join("target/guests"))
+        .env("WEFT_BENCH_EXAMPLES", root().join("examples"))
         .env("WEFT_BENCH_TABLE", root().join("docs/benchmarks.md"));
     sh(&mut command)
 }

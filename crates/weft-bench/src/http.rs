@@ -1,0 +1,65 @@
+//! `bench http`: the rows that Weft promises.
+
+use crate::{
+    args::Args,
+    peers::{Kind, start},
+    syscalls,
+    turns::{Row, compare},
+};
+
+const P2: &str = "hello-p2.wasm";
+const P3: &str = "hello-p3.wasm";
+const JS: &str = "hello-js.wasm";
+
+/// Each row: name, ours, and what it is measured against.
+const ROWS: &[(&str, Kind, Kind)] = &[
+    (
+        "fresh/wasmtime-serve",
+        Kind::Ours { guest: P2, isolation: "request" },
+        Kind::Wasmtime { guest: P2, tuned: false, reuse: false },
+    ),
+    (
+        "fresh/wasmtime-serve-tuned",
+        Kind::Ours { guest: P2, isolation: "request" },
+        Kind::Wasmtime { guest: P2, tuned: true, reuse: false },
+    ),
+    (
+        "reuse/wasmtime-serve-reuse-0.2",
+        Kind::Ours { guest: P2, isolation: "instance" },
+        Kind::Wasmtime { guest: P2, tuned: true, reuse: true },
+    ),
+    (
+        "reuse/wasmtime-serve-reuse-0.3",
+        Kind::Ours { guest: P3, isolation: "instance" },
+        Kind::Wasmtime { guest: P3, tuned: true, reuse: true },
+    ),
+    ("reuse/hyper", Kind::Ours { guest: P2, isolation: "instance" }, Kind::Hyper),
+    ("js/workerd", Kind::Ours { guest: JS, isolation: "instance" }, Kind::Workerd),
+];
+/// Where a promise is measured in two ways, the lower ratio is the promise's.
+const STRICTER: (&str, &str) = ("reuse/wasmtime-serve-reuse", "reuse/wasmtime-serve-reuse-");
+
+pub(crate) fn run(args: &Args) -> Result<Vec<Row>, String> {
+    let mut rows = Vec::new();
+    for (name, ours, peer) in ROWS.iter().filter(|(name, ..)| args.wants(name)) {
+        eprintln!("{name}: {} rounds of {:?} each", args.rounds, args.turn);
+        let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let (ours, peer) = (start(*ours, scratch.path())?, start(*peer, scratch.path())?);
+        let mut row = compare(name, &ours, &peer, args.rounds, args.turn)?;
+        if args.syscalls {
+            row.ours_syscalls = syscalls::a_request(&ours);
+            row.peer_syscalls = syscalls::a_request(&peer);
+        }
+        eprintln!(
+            "  ratio {:.2} ± {:.2}: ours {:.0}/s, {} {:.0}/s",
+            row.ratio, row.spread, row.ours, peer.name, row.peer
+        );
+        rows.push(row);
+    }
+    let (name, prefix) = STRICTER;
+    let stricter = rows.iter().filter(|row| row.name.starts_with(prefix)).min_by(|a, b| a.ratio.total_cmp(&b.ratio));
+    if let Some(stricter) = stricter.cloned() {
+        rows.push(Row { name: name.into(), ..stricter });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,56 @@
+//! Ours and the peers on the same work, taking turns in one run: ratios with their spread, never an absolute figure.
+//!
+//! `cargo xtask bench` builds what is measured, says where it lies by environment, and starts this.
+
+mod args;
+mod bare;
+mod http;
+mod load;
+mod peers;
+mod process;
+mod server;
+mod syscalls;
+mod table;
+mod turns;
+
+use std::{env, process::ExitCode};
+
+use args::Args;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let done = match args.first().map(String::as_str) {
+        Some("bare-hyper") => bare::serve(),
+        Some(what) => Args::parse(&args[1..]).and_then(|options| bench(what, &options)),
+        None => Err("say what to measure: http, cold, idle, store or all".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(what: &str, args: &Args) -> Result<(), String> {
+    match what {
+        "http" => {
+            let rows = http::run(args)?;
+            table::print(&rows, args)?;
+            keep("http", &table::markdown(&rows), args)
+        }
+        other => Err(format!("nothing called `{other}` can be measured: http")),
+    }
+}
+
+/// Whole runs go to the page; a part of one would hide the rest.
+fn keep(section: &str, table: &str, args: &Args) -> Result<(), String> {
+    match env::var_os("WEFT_BENCH_TABLE") {
+        Some(page) if args.only.is_none() => table::keep(page.as_ref(), section, table),
+        _ => Ok(()),
+    }
+}
