@@ -185,7 +185,7 @@ fn scan_page(db: &Connection, scan: &Scan, now: Timestamp) -> rusqlite::Result<P
             AND (expires IS NULL OR expires > ?4) ORDER BY key"
         }
     };
-    let max = scan.max.min(PAGE_MAX);
+    let max = scan.max.clamp(1, PAGE_MAX);
     // Two conditions on the key, of which SQLite seeks by the first: make that the later one. Every blob is greater
     // than the empty text.
     let (from, after) = match &scan.after {

@@ -115,7 +115,7 @@ pub struct Scan {
     pub prefix: Bytes,
     /// Begin behind this key: [`Page::next`] of the page before.
     pub after: Option<Bytes>,
-    /// At most this many, and at most [`PAGE_MAX`](crate::bound::PAGE_MAX).
+    /// At most this many, at least one, and at most [`PAGE_MAX`](crate::bound::PAGE_MAX).
     pub max: usize,
     /// Without, each item comes with an empty value.
     pub values: bool,

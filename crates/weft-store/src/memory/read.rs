@@ -34,7 +34,7 @@ impl State {
     }
 
     pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> Page {
-        let max = scan.max.min(PAGE_MAX);
+        let max = scan.max.clamp(1, PAGE_MAX);
         let mut page = Page::default();
         let mut bytes = 0;
         for (at, item) in self.items.range((scan_from(scan), Bound::Unbounded)) {
