@@ -119,6 +119,10 @@ impl Exchange {
             let before = open.frames.len();
             match open.look(cx) {
                 Look::Ended => {
+                    // A body also ends when its guest does: nobody may take half of one for the whole.
+                    if let Some(fault) = self.failed.take() {
+                        return Poll::Ready(Some(Step::Failed(fault)));
+                    }
                     let Some(Opening { parts, mut frames, .. }) = opening.take() else { return Poll::Ready(None) };
                     let data = frames.pop_front().and_then(|frame| frame.into_data().ok());
                     return Poll::Ready(Some(Step::Whole(parts, data)));
@@ -305,6 +309,9 @@ impl http_body::Body for Streamed {
                 Poll::Ready(Some(Err(this.broken(fault))))
             }
             Poll::Ready(None) => {
+                if let Some(fault) = this.exchange.as_mut().and_then(|exchange| exchange.failed.take()) {
+                    return Poll::Ready(Some(Err(this.broken(fault))));
+                }
                 this.end(None);
                 if let Some(exchange) = this.exchange.take() {
                     exchange.afterwards(Some(cx));

@@ -1,0 +1,56 @@
+//! What the platform lends to guests: each WIT interface and version is a thin face over one port.
+//!
+//! ```text
+//! weft.toml ─▶ Grants ─┐                 ┌─▶ a face (keyvalue, unit, config, logging, …) ─▶ the guest
+//! node.toml ─▶ Services ┴─▶ Lent (deploy) ┘
+//! ```
+//! Deny by default: a face finds in [`Lent`] what was granted, and nothing else. A refusal names the line of the
+//! manifest that would grant it.
+
+mod config;
+mod keyvalue;
+mod lend;
+mod log;
+mod logging;
+mod refusal;
+mod secret;
+mod stdio;
+mod unit;
+
+use wasmtime::component::{Linker, LinkerInstance, Lower};
+
+pub(crate) use keyvalue::link_for;
+pub use lend::{LendError, Services, Stores};
+pub(crate) use lend::Lent;
+pub use log::{GuestLine, GuestLog, GuestLogs, LogLevel, LogSource};
+pub use secret::Secret;
+pub(crate) use stdio::Stdio;
+
+use crate::guest::Guest;
+
+/// Makes every service importable. What a component may do with it is decided by its [`Lent`].
+pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    keyvalue::link(linker)?;
+    unit::link(linker)?;
+    config::link(linker)?;
+    logging::link(linker)
+}
+
+/// Defines a function that may wait. What it needs of the guest it takes before it waits.
+///
+/// The interfaces are of WASI 0.2, whose functions block the instance that calls them, in a concurrent 0.3 instance too.
+fn waits<P, R, F>(
+    instance: &mut LinkerInstance<'_, Guest>,
+    name: &str,
+    begin: impl Fn(&mut Guest, P) -> wasmtime::Result<F> + Copy + Send + Sync + 'static,
+) -> wasmtime::Result<()>
+where
+    P: wasmtime::component::ComponentNamedList + wasmtime::component::Lift + 'static,
+    R: wasmtime::component::ComponentType + Lower + Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    instance.func_wrap_async(name, move |mut store, params: P| {
+        let begun = begin(store.data_mut(), params);
+        Box::new(async move { Ok((begun?.await,)) })
+    })
+}

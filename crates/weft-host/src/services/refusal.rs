@@ -1,0 +1,84 @@
+//! Refusals: what was refused, and the line of the manifest that would grant it.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+use weft_store::StoreError;
+use weft_types::Name;
+
+/// Distinct refusals that are told of each component: a guest that tries for ever fills no log.
+const TOLD_MAX: usize = 64;
+
+/// Which refusals of one component were told to its operator.
+#[derive(Default)]
+pub(crate) struct Refusals(Mutex<HashSet<String>>);
+
+impl Refusals {
+    /// Logs a refusal the first time that it happens.
+    pub(crate) fn tell(&self, application: &Name, component: &Name, text: &str) {
+        let mut told = self.0.lock();
+        if told.len() < TOLD_MAX && told.insert(text.to_owned()) {
+            drop(told);
+            tracing::warn!(%application, %component, code = "denied", "{text}");
+        }
+    }
+}
+
+/// A name as a guest gave it, fit to be shown: short, on one line.
+pub(crate) fn shown(name: &str) -> String {
+    const BYTES_MAX: usize = 100;
+    let short = &name[..name.floor_char_boundary(BYTES_MAX)];
+    let cut = if short.len() < name.len() { "…" } else { "" };
+    format!("{}{cut}", short.escape_debug())
+}
+
+pub(crate) fn store(component: &Name, asked: &str) -> String {
+    let asked = shown(asked);
+    format!(
+        "component `{component}` may not open store `{asked}`: add `stores = {{ {} = \"…\" }}` under [component.{component}] in weft.toml",
+        key(&asked)
+    )
+}
+
+pub(crate) fn unit(component: &Name, what: &str, name: &str) -> String {
+    format!(
+        "component `{component}` may not use {what} `{}`, since it has no store: add `stores = {{ default = \"…\" }}` under [component.{component}] in weft.toml",
+        shown(name)
+    )
+}
+
+/// What a guest cannot mend is told to the operator.
+pub(crate) fn store_failed(error: &StoreError) {
+    use std::error::Error as _;
+    if let StoreError::Full { .. }
+    | StoreError::ReadOnly { .. }
+    | StoreError::Unavailable { .. }
+    | StoreError::Unknown { .. }
+    | StoreError::Corrupt { .. } = error
+    {
+        let source = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(code = %error.code(), source, "{error}");
+    }
+}
+
+/// As a key of TOML: bare where it can be.
+fn key(name: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { format!("\"{name}\"") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_line_to_add() {
+        let api = Name::new("api").unwrap();
+        assert_eq!(
+            store(&api, "cache"),
+            "component `api` may not open store `cache`: add `stores = { cache = \"…\" }` under [component.api] in weft.toml"
+        );
+        assert!(store(&api, "a b\n").contains(r#"{ "a b\n" = "#), "{}", store(&api, "a b\n"));
+        assert!(store(&api, &"x".repeat(4_000)).len() < 600);
+    }
+}
