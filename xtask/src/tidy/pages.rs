@@ -14,7 +14,7 @@ pub(super) fn check() -> Done<Vec<String>> {
     let mut found = Vec::new();
     for info in CODES {
         match fs::read_to_string(folder.join(format!("{}.md", info.name))) {
-            Ok(page) => found.extend(faults_of(info.name, &page)),
+            Ok(page) => found.extend(faults_of(info.name, info.title, &page)),
             Err(_) => found.push(format!("docs/errors/{}.md is missing: its code is in weft_types::CODES", info.name)),
         }
     }
@@ -28,10 +28,13 @@ pub(super) fn check() -> Done<Vec<String>> {
     Ok(found)
 }
 
-fn faults_of(code: &str, page: &str) -> Vec<String> {
+fn faults_of(code: &str, title: &str, page: &str) -> Vec<String> {
     let mut found = Vec::new();
     if page.lines().next() != Some(&format!("# {code}")) {
         found.push(format!("docs/errors/{code}.md does not begin with `# {code}`"));
+    }
+    if !page.lines().any(|line| line == title) {
+        found.push(format!("docs/errors/{code}.md does not say what the code says: {title}"));
     }
     let missing = HEADINGS.iter().filter(|heading| !page.lines().any(|line| line == **heading));
     found.extend(missing.map(|heading| format!("docs/errors/{code}.md lacks `{heading}`")));
