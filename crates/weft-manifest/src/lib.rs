@@ -1,1 +1,103 @@
-//! weft-manifest
+//! `weft.toml` and `node.toml`: parsed strictly, every mistake told at once with its place, resolved to what runs.
+//!
+//! ```text
+//! text ─► tree with spans ─► held against the schema ─► author's structs ─► resolved, with defaults
+//!           (toml_edit)        (generated from the structs)  (author, node)     (Application, NodeConfig)
+//! ```
+//!
+//! # How others use it
+//!
+//! ```text
+//! load(path)                      folder or weft.toml ─► Result<Application, Report>   files must be there
+//! load_text(file, text, folder, Disk::Skip)               the same for text
+//! load_node(path)                 node.toml ─► Result<NodeConfig, Report>;  none: NodeConfig::default()
+//! Application::bare(name, wasm, folder, BareGrants { .. })         `weft up x.wasm`: one route, `/*`
+//!
+//! report.render(Look { colour, width })     for people       report.to_json()     [{code,file,line,column,message,help}]
+//! Report::from(route_errors)                for conflicts between applications, from Table::compile
+//!
+//! app.components[&name]: Component { source, build, isolation, limits, grants, policy }
+//!     app.locate(&component.source)         absolute path of anything that the manifest names
+//!     component.grants: Grants { stores, files, secrets, config, env, outbound }
+//!     grants.outbound.allows(scheme, host, port), .allows_address(host, ip)
+//!     app.component_policy(&name).policy    concurrency and queue of its gate, for calls through no route
+//! app.revision(&artefact digests) ─► Digest;  app.lower(revision) ─► Vec<RouteSpec> ─► Table::compile
+//! app.to_json() / Application::from_json    canonical: equal applications are equal bytes
+//! grant_line(component, Wanted::Store(..))  the line that a denial at run time names
+//! ```
+//!
+//! What the format plans and this version does not serve is known and refused with `manifest-unsupported`: nothing
+//! is ignored.
+
+pub mod author;
+pub mod node;
+
+mod application;
+mod check;
+mod disk;
+mod grant;
+mod near;
+mod node_resolve;
+mod outbound;
+mod parse;
+mod problem;
+mod reference;
+mod resolve;
+mod schema;
+mod source;
+mod tree;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+pub use application::{Answer, Application, BareGrants, Component, Grants, Limits, Origin, Route};
+pub use author::{Build, Files, Folder, Isolation, Language, Redirect, Store, StoreKind};
+pub use disk::Disk;
+pub use grant::{Wanted, grant_line};
+pub use near::nearest;
+pub use node::NodeConfig;
+pub use outbound::{HostRule, Network, Outbound, OutboundError, OutboundRule, Scheme, is_private};
+pub use problem::{Look, Problem, Report};
+pub use reference::reference;
+pub use schema::{application_schema, node_schema};
+pub use source::Source;
+pub use values::{Later, Size, Time};
+
+/// Reads, checks and resolves an application. `path` is its folder or its `weft.toml`.
+pub fn load(path: &Path) -> Result<Application, Report> {
+    let file = if path.is_dir() { path.join("weft.toml") } else { path.to_owned() };
+    let source = disk::read(&file)?;
+    load_source(&source, &folder_of(&file), Disk::Check)
+}
+
+/// Checks and resolves an application's text. `file` is what people are shown; paths are relative to `folder`.
+pub fn load_text(file: &str, text: &str, folder: &Path, disk: Disk) -> Result<Application, Report> {
+    load_source(&Source::new(file, text), folder, disk)
+}
+
+fn load_source(source: &Source, folder: &Path, disk: Disk) -> Result<Application, Report> {
+    let parsed = parse::parse(source, application_schema())?;
+    resolve::resolve(source, &parsed, folder, disk)
+}
+
+/// Reads, checks and resolves a `node.toml`.
+pub fn load_node(path: &Path) -> Result<NodeConfig, Report> {
+    let source = disk::read(path)?;
+    load_node_source(&source, &folder_of(path), Disk::Check)
+}
+
+/// Checks and resolves the text of a `node.toml`.
+pub fn load_node_text(file: &str, text: &str, folder: &Path, disk: Disk) -> Result<NodeConfig, Report> {
+    load_node_source(&Source::new(file, text), folder, disk)
+}
+
+fn load_node_source(source: &Source, folder: &Path, disk: Disk) -> Result<NodeConfig, Report> {
+    let parsed = parse::parse(source, node_schema())?;
+    node_resolve::resolve(source, &parsed, folder, disk)
+}
+
+/// Absolute, so that a later change of the current folder moves nothing.
+fn folder_of(file: &Path) -> PathBuf {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    parent.canonicalize().unwrap_or_else(|_| parent.to_owned())
+}

@@ -1,0 +1,324 @@
+//! A resolved application: names bound, defaults filled in, everything that runs it needs. No spans, no options.
+//!
+//! It serialises to one canonical JSON (sorted maps, fixed field order), in which a node keeps a revision. Paths
+//! stay as written and relative: the same application in another folder is the same revision.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use weft_traffic::{Action, HeaderMatch, Patch, Place, Resolution, RouteSpec, units};
+use weft_types::{Context, Digest, Name, Target};
+
+use crate::{
+    author::{Build, Files, Folder, Isolation, Policy, Redirect, Store},
+    outbound::Outbound,
+};
+
+/// An application, ready to be built, stored and run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Application {
+    /// Version of this form.
+    pub application: u32,
+    pub name: Name,
+    #[serde(default)]
+    pub policy: Policy,
+    pub stores: BTreeMap<Name, Store>,
+    pub components: BTreeMap<Name, Component>,
+    pub routes: Vec<Route>,
+    /// Where it was read from; absent in one that came out of a store.
+    #[serde(skip)]
+    pub origin: Option<Origin>,
+}
+
+/// Where an application was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The folder to which its paths are relative. Absolute.
+    pub folder: PathBuf,
+    /// The manifest as people are shown it; `None` for a bare component.
+    pub file: Option<Arc<str>>,
+}
+
+/// A component: where it comes from, what it may use, what it may touch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Component {
+    /// Relative to the application's folder: see [`Application::locate`].
+    pub source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
+    pub isolation: Isolation,
+    pub limits: Limits,
+    pub grants: Grants,
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// What one instance or call of a component may use. How many calls at once is a matter of policy:
+/// [`Application::component_policy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of linear memory of one instance. Default 128 MiB.
+    #[serde(with = "units::bytes")]
+    pub memory: u64,
+    /// CPU time of one call. Default 10 s.
+    #[serde(with = "units::duration")]
+    pub cpu: Duration,
+    /// Warm instances at most. Default 64.
+    pub instances: u32,
+    /// Calls that one warm instance answers. Default 100,000.
+    pub reuse: u32,
+    /// A warm instance's longest life. Default 1 h.
+    #[serde(with = "units::duration")]
+    pub age: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (memory, cpu, age) = (128 << 20, Duration::from_secs(10), Duration::from_secs(3600));
+        Self { memory, cpu, instances: 64, reuse: 100_000, age }
+    }
+}
+
+/// What a component may touch. Everything else is denied.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Grants {
+    /// The name that the guest opens = a store of the application.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stores: BTreeMap<String, Name>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Folder>,
+    /// The key that the guest reads = the secret's name at the node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub outbound: Outbound,
+}
+
+/// One route. Its form is valid; that it fits the others is known once a table has been compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Route {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<String>,
+    /// `*`: any value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    pub answer: Answer,
+    #[serde(default)]
+    pub policy: Policy,
+    /// In the manifest, from 1; 0 without one.
+    pub line: u32,
+    pub column: u32,
+}
+
+/// What answers a route's requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    Component(Name),
+    Files(Files),
+    Redirect(Redirect),
+}
+
+/// The grants of a component that is run without a manifest: `weft up x.wasm --env K=V …`.
+#[derive(Debug, Clone, Default)]
+pub struct BareGrants {
+    pub env: BTreeMap<String, String>,
+    pub config: BTreeMap<String, String>,
+    /// Each is opened by the guest under its own name; the first also as `default`.
+    pub stores: Vec<Name>,
+    pub outbound: Vec<crate::OutboundRule>,
+    pub files: Vec<Folder>,
+}
+
+impl Application {
+    pub const FORM: u32 = 1;
+
+    /// One component that answers every request, from a file and flags. `source` is absolute, or relative to `folder`.
+    pub fn bare(name: Name, source: &Path, folder: &Path, grants: BareGrants) -> Self {
+        let kind = crate::author::StoreKind::KeyValue;
+        let stores = grants.stores.iter().map(|store| (store.clone(), Store { kind })).collect();
+        let mut opens: BTreeMap<String, Name> = grants.stores.iter().map(|s| (s.to_string(), s.clone())).collect();
+        if let Some(first) = grants.stores.first() {
+            opens.entry("default".to_owned()).or_insert_with(|| first.clone());
+        }
+        let grants = Grants {
+            stores: opens,
+            files: grants.files,
+            secrets: BTreeMap::new(),
+            config: grants.config,
+            env: grants.env,
+            outbound: Outbound { rules: grants.outbound, private: Vec::new() },
+        };
+        let component = Component {
+            source: source.to_string_lossy().into_owned(),
+            build: None,
+            isolation: Isolation::default(),
+            limits: Limits::default(),
+            grants,
+            policy: Policy::default(),
+        };
+        Self {
+            application: Self::FORM,
+            policy: Policy::default(),
+            stores,
+            components: BTreeMap::from([(name.clone(), component)]),
+            routes: vec![Route::everything(name.clone())],
+            name,
+            origin: Some(Origin { folder: folder.to_owned(), file: None }),
+        }
+    }
+
+    /// The absolute path of what the manifest names; relative to the current folder where none is known.
+    pub fn locate(&self, written: &str) -> PathBuf {
+        match &self.origin {
+            Some(origin) => origin.folder.join(written),
+            None => PathBuf::from(written),
+        }
+    }
+
+    /// How people are shown the place of a route.
+    pub fn file(&self) -> Arc<str> {
+        let known = self.origin.as_ref().map(|origin| origin.file.clone());
+        match known {
+            Some(Some(file)) => file,
+            Some(None) => Arc::from("command line"),
+            None => format!("{}/weft.toml", self.name).into(),
+        }
+    }
+
+    /// The policy of a component's calls that come through no route.
+    pub fn component_policy(&self, component: &Name) -> Resolution {
+        let of_component = self.components.get(component).map(|c| c.policy).unwrap_or_default();
+        self.resolve(component, &of_component, None)
+    }
+
+    fn resolve(&self, component: &Name, of_component: &Policy, route: Option<(&str, &Policy)>) -> Resolution {
+        let named = format!("component {component}");
+        let (application, component) = (Patch::from(&self.policy), Patch::from(of_component));
+        let route = route.map(|(place, policy)| (place, Patch::from(policy)));
+        let mut levels = vec![("application", &application), (named.as_str(), &component)];
+        levels.extend(route.as_ref().map(|(place, patch)| (*place, patch)));
+        weft_traffic::Policy::resolve(&levels)
+    }
+
+    /// The routes of one revision, for a table.
+    pub fn lower(&self, revision: Digest) -> Vec<RouteSpec> {
+        self.routes.iter().map(|route| self.lower_route(route, revision)).collect()
+    }
+
+    fn lower_route(&self, route: &Route, revision: Digest) -> RouteSpec {
+        let place = Place { file: self.file(), line: route.line, column: route.column };
+        let level = format!("route {place}");
+        let resolution = match &route.answer {
+            Answer::Component(name) => {
+                let of_component = self.components.get(name).map(|c| c.policy).unwrap_or_default();
+                self.resolve(name, &of_component, Some((&level, &route.policy)))
+            }
+            _ => {
+                let levels = [("application", &Patch::from(&self.policy)), (&level, &Patch::from(&route.policy))];
+                weft_traffic::Policy::resolve(&levels)
+            }
+        };
+        RouteSpec {
+            application: self.name.clone(),
+            host: route.host.as_deref().map(Arc::from),
+            path: route.path.as_str().into(),
+            methods: route.methods.iter().filter_map(|method| method.parse().ok()).collect(),
+            headers: route.headers.iter().filter_map(header_match).collect(),
+            action: self.action(&route.answer, revision),
+            policy: resolution.policy,
+            origins: resolution.origins,
+            place,
+        }
+    }
+
+    fn action(&self, answer: &Answer, revision: Digest) -> Action {
+        match answer {
+            Answer::Component(component) => Action::Component(Arc::new(Context::anonymous(Target {
+                application: self.name.clone(),
+                revision,
+                component: component.clone(),
+                function: None,
+            }))),
+            Answer::Files(files) => Action::Files(weft_traffic::Files {
+                root: self.locate(&files.from),
+                index: files.index.as_deref().unwrap_or("index.html").into(),
+                fallback: files.fallback.as_deref().map(Arc::from),
+                cache_control: files.cache_control.as_deref().map(Arc::from),
+            }),
+            Answer::Redirect(Redirect { to, status }) => Action::Redirect { to: to.as_str().into(), status: *status },
+        }
+    }
+
+    /// The canonical form: equal applications are equal bytes.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("maps with string keys and plain fields always serialise")
+    }
+
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// Names a revision by all that it consists of: this application and the digest of each artefact, by whatever
+    /// name its owner gives it (`component api`, `files public`).
+    pub fn revision(&self, artefacts: &BTreeMap<String, Digest>) -> Digest {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(b"weft revision 1");
+        part(self.to_json().as_bytes());
+        for (name, digest) in artefacts {
+            part(name.as_bytes());
+            part(&digest.0);
+        }
+        Digest(hash.finalize().into())
+    }
+
+    /// Every secret that some component may read: `(component, key that the guest reads, secret's name)`.
+    pub fn secrets(&self) -> impl Iterator<Item = (&Name, &str, &str)> {
+        let pairs = self.components.iter().flat_map(|(name, component)| {
+            component.grants.secrets.iter().map(move |(key, secret)| (name, key.as_str(), secret.as_str()))
+        });
+        pairs
+    }
+}
+
+impl Route {
+    fn everything(component: Name) -> Self {
+        Self {
+            host: None,
+            path: "/*".to_owned(),
+            methods: Vec::new(),
+            headers: BTreeMap::new(),
+            answer: Answer::Component(component),
+            policy: Policy::default(),
+            line: 0,
+            column: 0,
+        }
+    }
+}
+
+fn header_match((name, value): (&String, &String)) -> Option<HeaderMatch> {
+    let value = (value != "*").then(|| Arc::from(value.as_str()));
+    Some(HeaderMatch { name: name.parse().ok()?, value })
+}

@@ -1,0 +1,390 @@
+//! `weft.toml` as its author writes it: plain structs, from which the schema and the reference are generated.
+//!
+//! Keys that INTERFACES plans and this version does not serve are here too, as [`Later`] with `x-unsupported`:
+//! writing one is an error that says so, never silence.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::values::{Later, Size, Time};
+
+/// An application: components, what may reach them, and what they may reach.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "weft.toml"))]
+pub struct Manifest {
+    /// Version of this format. Always 1.
+    #[schemars(extend("const" = 1))]
+    pub manifest: u32,
+    /// Name of the application, and the namespace of all that follows.
+    #[schemars(extend("format" = "name", "examples" = ["orders"]))]
+    pub name: String,
+    /// Defaults for every component and route.
+    pub policy: Option<Policy>,
+    /// Stores that the application needs, by name. The node's `node.toml` says which engine keeps them.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "name"}))]
+    pub store: BTreeMap<String, Store>,
+    /// The WebAssembly components, by name.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "name"}))]
+    pub component: BTreeMap<String, Component>,
+    /// What answers HTTP requests: one `[[route]]` table each.
+    #[serde(default)]
+    pub route: Vec<Route>,
+    /// Topics.
+    #[schemars(extend("x-unsupported" = "topics are not served by this version yet"))]
+    pub topic: Option<Later>,
+    /// Queues.
+    #[schemars(extend("x-unsupported" = "queues are not served by this version yet"))]
+    pub queue: Option<Later>,
+    /// Contracts.
+    #[schemars(extend("x-unsupported" = "contracts are not checked by this version yet"))]
+    pub contract: Option<Later>,
+    /// Consumers of topics and queues.
+    #[schemars(extend("x-unsupported" = "consumers are not run by this version yet"))]
+    pub consumer: Option<Later>,
+    /// Schedules.
+    #[schemars(extend("x-unsupported" = "schedules are not run by this version yet"))]
+    pub schedule: Option<Later>,
+    /// Actors.
+    #[schemars(extend("x-unsupported" = "actors are not run by this version yet"))]
+    pub actor: Option<Later>,
+    /// Workflows.
+    #[schemars(extend("x-unsupported" = "workflows are not run by this version yet"))]
+    pub workflow: Option<Later>,
+    /// How a new revision replaces the old one.
+    #[schemars(extend("x-unsupported" = "a new revision replaces the old one at once in this version; there are no steps yet"))]
+    pub rollout: Option<Later>,
+    /// Cells.
+    #[schemars(extend("x-unsupported" = "cells are not built by this version yet"))]
+    pub cells: Option<Later>,
+}
+
+/// Limits on calls. The most specific level wins for each key: route, component, application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "policy"))]
+pub struct Policy {
+    /// Longest time from the request's head to the head of the answer.
+    #[schemars(extend("default" = "15s"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Time>,
+    /// Longest pause between two parts of a body, either way.
+    #[schemars(extend("default" = "60s"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Time>,
+    /// Longest time from the request's head to the last byte of the answer.
+    #[schemars(extend("default" = "1h"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Time>,
+    /// Largest request body.
+    #[schemars(extend("default" = "10MiB"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Size>,
+    /// Calls in progress at once, for each component. Not on a route, since a component's routes share it.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 256))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Calls that may wait for a place, for each component. Not on a route.
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = 1024))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<u32>,
+    /// Retries.
+    #[schemars(extend("x-unsupported" = "nothing is retried by this version yet"))]
+    #[serde(skip_serializing)]
+    pub retry: Option<Later>,
+    /// Circuit breaker.
+    #[schemars(extend("x-unsupported" = "there are no circuit breakers in this version yet"))]
+    #[serde(skip_serializing)]
+    pub breaker: Option<Later>,
+    /// Rate limit.
+    #[schemars(extend("x-unsupported" = "there are no rate limits in this version yet"))]
+    #[serde(skip_serializing)]
+    pub rate_limit: Option<Later>,
+    /// Hedged requests.
+    #[schemars(extend("x-unsupported" = "nothing is hedged by this version yet"))]
+    #[serde(skip_serializing)]
+    pub hedge: Option<Later>,
+    /// Who may call.
+    #[schemars(extend("x-unsupported" = "callers are not authenticated by this version yet"))]
+    #[serde(skip_serializing)]
+    pub auth: Option<Later>,
+    /// Faults injected on purpose.
+    #[schemars(extend("x-unsupported" = "faults are not injected by this version yet"))]
+    #[serde(skip_serializing)]
+    pub fault: Option<Later>,
+}
+
+/// A store that the application needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "store.NAME"))]
+pub struct Store {
+    /// What it is. This version has `key-value`.
+    #[schemars(extend("x-later" = {
+        "blob": "blob stores are not served by this version yet",
+        "sql": "SQL databases are not served by this version yet",
+        "queue": "queues are not served by this version yet",
+        "topic": "topics are not served by this version yet",
+    }))]
+    pub kind: StoreKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum StoreKind {
+    KeyValue,
+}
+
+/// A WebAssembly component: where it comes from, what it may use and what it may touch. Nothing is granted by
+/// default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "component.NAME"))]
+pub struct Component {
+    /// The component's file, relative to the folder of `weft.toml`.
+    #[schemars(extend("format" = "path", "examples" = ["api/target/wasm32-wasip2/release/api.wasm"]))]
+    pub source: String,
+    /// How `weft build` and `weft up` make the file.
+    pub build: Option<Build>,
+    /// Whether calls share an instance.
+    #[serde(default)]
+    #[schemars(extend("default" = "request"))]
+    pub isolation: Isolation,
+    /// What one instance or call may use.
+    pub limits: Option<Limits>,
+    /// Stores it may open: the name that the guest opens = a store of ours.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "text"}, "examples" = [{"default": "orders"}]))]
+    pub stores: BTreeMap<String, String>,
+    /// Folders that it sees.
+    #[serde(default)]
+    pub files: Vec<Folder>,
+    /// Secrets it may read: the key that the guest reads = the secret's name at the node.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "text"}, "examples" = [{"payment-key": "stripe"}]))]
+    pub secrets: BTreeMap<String, String>,
+    /// Settings that it reads through `wasi:config`.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "text"}, "examples" = [{"currency": "EUR"}]))]
+    pub config: BTreeMap<String, String>,
+    /// Environment variables.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "variable"}, "examples" = [{"RUST_LOG": "info"}]))]
+    pub env: BTreeMap<String, String>,
+    /// Servers it may call over HTTP: scheme, host (`*.` for one label) and port (that of the scheme by default,
+    /// `:*` for any).
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "format": "outbound"}, "examples" = [["https://api.payments.example"]]))]
+    pub outbound: Vec<String>,
+    /// Private networks that the names in `outbound` may resolve to. An IP address or `localhost` written in
+    /// `outbound` needs no entry here.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "format": "network"}, "examples" = [["10.1.0.0/16"]]))]
+    pub private_networks: Vec<String>,
+    /// Overrides the application's policy for this component.
+    pub policy: Option<Policy>,
+    /// Imports answered by other components, actors and workflows.
+    #[schemars(extend("x-unsupported" = "components cannot be linked to each other in this version yet"))]
+    pub link: Option<Later>,
+    /// Topics that it may publish to.
+    #[schemars(extend("x-unsupported" = "topics are not served by this version yet"))]
+    pub publish: Option<Later>,
+    /// Queues that it may send to.
+    #[schemars(extend("x-unsupported" = "queues are not served by this version yet"))]
+    pub send: Option<Later>,
+    /// Service level objectives.
+    #[schemars(extend("x-unsupported" = "service level objectives are not judged by this version yet"))]
+    pub slo: Option<Later>,
+    /// The unit of work of a call.
+    #[schemars(extend("x-unsupported" = "each service call of an HTTP handler is its own commit in this version"))]
+    pub transaction: Option<Later>,
+}
+
+/// Whether calls share an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Isolation {
+    /// A fresh instance for each call.
+    #[default]
+    Request,
+    /// Warm instances answer one call after another; memory survives between them.
+    Instance,
+}
+
+/// How a component is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "component.NAME.build"))]
+pub struct Build {
+    /// Run by the shell.
+    #[schemars(extend("format" = "text", "examples" = ["cargo build --release --target wasm32-wasip2"]))]
+    pub command: String,
+    /// Where it runs, relative to the folder of `weft.toml`.
+    #[schemars(extend("format" = "path", "default" = "."))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<String>,
+    /// What `weft up` watches: globs relative to `dir`. Without any, everything in `dir` but build output.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "format": "text"}, "examples" = [["src/**", "wit/**"]]))]
+    pub watch: Vec<String>,
+    /// The toolchain that is needed, for a clear error where it is missing. Known without it from `command`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
+}
+
+/// A toolchain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Language {
+    Rust,
+    Js,
+    Python,
+    Go,
+    C,
+}
+
+/// What one instance or call of a component may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "component.NAME.limits"))]
+pub struct Limits {
+    /// Linear memory of one instance, all of its memories together.
+    #[schemars(extend("default" = "128MiB"))]
+    pub memory: Option<Size>,
+    /// CPU time of one call.
+    #[schemars(extend("default" = "10s"))]
+    pub cpu: Option<Time>,
+    /// Calls in progress at once. The same as `concurrency` in the component's `policy`; give only one of them.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 256))]
+    pub concurrency: Option<u32>,
+    /// Warm instances kept at most. Only with `isolation = "instance"`.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = 64))]
+    pub instances: Option<u32>,
+    /// Calls that one warm instance answers before it is replaced. Only with `isolation = "instance"`.
+    #[schemars(range(min = 1, max = 1_000_000_000), extend("default" = 100_000))]
+    pub reuse: Option<u32>,
+    /// A warm instance older than this is replaced. Only with `isolation = "instance"`.
+    #[schemars(extend("default" = "1h"))]
+    pub age: Option<Time>,
+}
+
+/// A folder of the node that a component sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "component.NAME.files"))]
+pub struct Folder {
+    /// The folder, relative to that of `weft.toml`.
+    #[schemars(extend("format" = "path", "examples" = ["assets"]))]
+    pub from: String,
+    /// Where the component sees it.
+    #[schemars(extend("format" = "guest-path", "examples" = ["/assets"]))]
+    pub to: String,
+    /// Whether it may write there.
+    #[serde(default)]
+    pub write: bool,
+}
+
+/// What answers an HTTP request. Of all routes that match, the most specific answers: by host, then path (a literal
+/// over `:param` over a final `*`), then method, then the number of headers. A tie is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "[route]"))]
+pub struct Route {
+    /// Host in lower case, without port; `*.example.com` stands for one label. Absent: any host.
+    #[schemars(extend("examples" = ["shop.example.com"]))]
+    pub host: Option<String>,
+    /// `/orders` exactly, `:id` for one segment, a last `*` for all that follows.
+    #[schemars(extend("examples" = ["/orders/:id"]))]
+    pub path: String,
+    /// Absent: any method. GET stands for HEAD too.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "format": "method"}, "examples" = [["GET", "POST"]]))]
+    pub methods: Vec<String>,
+    /// Headers that the request must have: name = value, `*` for any value.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "header"}, "examples" = [{"x-beta": "*"}]))]
+    pub headers: BTreeMap<String, String>,
+    /// The component that answers. Exactly one of `component`, `files` and `redirect` is given.
+    #[schemars(extend("x-one-of" = "action"))]
+    pub component: Option<String>,
+    /// A folder of static files.
+    #[schemars(extend("x-one-of" = "action"))]
+    pub files: Option<Files>,
+    /// Another address.
+    #[schemars(extend("x-one-of" = "action"))]
+    pub redirect: Option<Redirect>,
+    /// Overrides the component's policy for this route.
+    pub policy: Option<Policy>,
+    /// Components by weight.
+    #[schemars(extend("x-one-of" = "action", "x-unsupported" = "a route cannot split its requests in this version yet"))]
+    pub split: Option<Later>,
+    /// A service that is not WebAssembly.
+    #[schemars(extend("x-one-of" = "action", "x-unsupported" = "requests cannot be passed to other servers in this version yet"))]
+    pub upstream: Option<Later>,
+    /// The contract that requests and answers keep.
+    #[schemars(extend("x-unsupported" = "contracts are not checked by this version yet"))]
+    pub contract: Option<Later>,
+    /// The unit of work of a call.
+    #[schemars(extend("x-unsupported" = "each service call of an HTTP handler is its own commit in this version"))]
+    pub transaction: Option<Later>,
+}
+
+/// A folder served as static files. The route's path ends in `/*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "[route].files"))]
+pub struct Files {
+    /// The folder, relative to that of `weft.toml`.
+    #[schemars(extend("format" = "path", "examples" = ["public"]))]
+    pub from: String,
+    /// Served for a folder.
+    #[schemars(extend("format" = "path", "default" = "index.html"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// Served with 200 where there is no such file, for applications that route in the browser.
+    #[schemars(extend("format" = "path", "examples" = ["index.html"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// The `Cache-Control` header of every file.
+    #[schemars(extend("format" = "header-value", "examples" = ["public, max-age=3600"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<String>,
+}
+
+/// Another address for the same thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "[route].redirect"))]
+pub struct Redirect {
+    /// A path or a URL. A segment `:id` is filled from the route's path, a last `*` by what its `*` matched.
+    #[schemars(extend("format" = "text", "examples" = ["https://shop.example.com/orders/:id"]))]
+    pub to: String,
+    /// 301, 302, 303, 307 or 308.
+    #[serde(default = "permanent")]
+    #[schemars(extend("enum" = [301, 302, 303, 307, 308]))]
+    pub status: u16,
+}
+
+fn permanent() -> u16 {
+    308
+}
+
+impl From<&Policy> for weft_traffic::Patch {
+    fn from(policy: &Policy) -> Self {
+        Self {
+            timeout: policy.timeout.map(|time| time.0),
+            idle: policy.idle_timeout.map(|time| time.0),
+            lifetime: policy.lifetime.map(|time| time.0),
+            body_max: policy.body.map(|size| size.0),
+            concurrency: policy.concurrency,
+            queue: policy.queue,
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! `node.toml`: what the operator of a node says. As written ([`NodeManifest`]) and with defaults ([`NodeConfig`]).
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::values::{Later, Size, Time};
+
+/// One node: where it listens, where it keeps data, what it bears.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "node.toml"))]
+pub struct NodeManifest {
+    /// Version of this format. Always 1.
+    #[schemars(extend("const" = 1))]
+    pub node: u32,
+    /// Where it listens.
+    pub listen: Option<Listen>,
+    /// The folder in which it keeps everything, relative to the file's own. `--data` overrides it.
+    #[schemars(extend("format" = "path", "default" = ".weft", "examples" = ["/var/lib/weft"]))]
+    pub data: Option<String>,
+    /// Certificates: one `[[tls]]` table each. The files are read again when they change.
+    #[serde(default)]
+    pub tls: Vec<Tls>,
+    /// Where secrets come from. Asked in the order environment, file, encrypted file; the first that has one answers.
+    pub secrets: Option<Secrets>,
+    /// What listeners and the node as a whole bear.
+    pub limits: Option<NodeLimits>,
+    /// Logs.
+    pub log: Option<Log>,
+    /// Traces by OTLP over HTTP. Absent: none are sent.
+    pub otlp: Option<Otlp>,
+    /// What the node is called where telemetry and placement speak of it.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "text"}, "examples" = [{"zone": "eu-1a"}]))]
+    pub labels: BTreeMap<String, String>,
+    /// Engines of stores.
+    #[schemars(extend("x-unsupported" = "every store is kept in the embedded engine in this version"))]
+    pub store: Option<Later>,
+    /// Other nodes.
+    #[schemars(extend("x-unsupported" = "a node stands alone in this version; clusters are not built yet"))]
+    pub peers: Option<Later>,
+    /// Queue and workflow wires of AWS.
+    #[schemars(extend("x-unsupported" = "the AWS wires are not served by this version yet"))]
+    pub aws: Option<Later>,
+}
+
+/// Where a node listens.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "listen"))]
+pub struct Listen {
+    /// Addresses for HTTP/1.1 and HTTP/2 in clear. `--listen` overrides them.
+    #[schemars(extend("items" = {"type": "string", "format": "address"}, "default" = ["127.0.0.1:3000"]))]
+    pub http: Option<Vec<String>>,
+    /// Addresses for TLS. They need at least one `[[tls]]`.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "format": "address"}, "examples" = [["0.0.0.0:443"]]))]
+    pub https: Vec<String>,
+    /// Address of the admin API, health and `/metrics`. `--admin` overrides it. Port 0: any free one.
+    #[schemars(extend("format" = "address", "default" = "127.0.0.1:0"))]
+    pub admin: Option<String>,
+}
+
+/// One certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "[tls]"))]
+pub struct Tls {
+    /// Server names that it is for; `*.example.com` stands for one label. Absent: those in the certificate.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["shop.example.com"]]))]
+    pub hosts: Vec<String>,
+    /// The chain as PEM, relative to the file's own folder.
+    #[schemars(extend("format" = "path", "examples" = ["tls/shop.pem"]))]
+    pub cert: String,
+    /// The private key as PEM.
+    #[schemars(extend("format" = "path", "examples" = ["tls/shop.key"]))]
+    pub key: String,
+}
+
+/// Providers of secrets. None is asked unless it is named here.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "secrets"))]
+pub struct Secrets {
+    /// Secret `stripe-key` is the variable PREFIX`STRIPE_KEY` of the node's environment.
+    #[schemars(extend("format" = "variable", "examples" = ["WEFT_SECRET_"]))]
+    pub env_prefix: Option<String>,
+    /// A TOML file of `name = "value"`, readable by its owner alone.
+    #[schemars(extend("format" = "path", "examples" = ["secrets.toml"]))]
+    pub file: Option<String>,
+    /// The same, encrypted.
+    pub encrypted: Option<Encrypted>,
+}
+
+/// An encrypted file of secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "secrets.encrypted"))]
+pub struct Encrypted {
+    /// The file.
+    #[schemars(extend("format" = "path", "examples" = ["secrets.weft"]))]
+    pub file: String,
+    /// A file that holds the key, readable by its owner alone.
+    #[schemars(extend("format" = "path", "examples" = ["/run/secrets/weft.key"]))]
+    pub key_file: String,
+}
+
+/// What a node bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "limits"))]
+pub struct NodeLimits {
+    /// Connections at once, for each listener.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 16_384))]
+    pub connections: Option<u32>,
+    /// Longest time from the first byte of a request, or from accepting, to the end of its head.
+    #[schemars(extend("default" = "10s"))]
+    pub head_timeout: Option<Time>,
+    /// Longest pause between two requests of a connection.
+    #[schemars(extend("default" = "60s"))]
+    pub idle_timeout: Option<Time>,
+    /// Size of a request's head.
+    #[schemars(extend("default" = "32KiB"))]
+    pub head: Option<Size>,
+    /// Header lines of a request.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = 100))]
+    pub headers: Option<u32>,
+    /// HTTP/2 streams at once on one connection.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = 256))]
+    pub streams: Option<u32>,
+    /// Longest time for calls in progress to end after SIGTERM.
+    #[schemars(extend("default" = "30s"))]
+    pub drain: Option<Time>,
+    /// Instances at once in the whole node.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 1_000))]
+    pub instances: Option<u32>,
+    /// Compiled code kept in memory; the least used is evicted.
+    #[schemars(extend("default" = "1GiB"))]
+    pub code: Option<Size>,
+}
+
+/// Logs, on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "log"))]
+pub struct Log {
+    /// Absent: text on a terminal, JSON elsewhere. `--log` overrides it.
+    pub format: Option<LogFormat>,
+    /// The least severe level that is written.
+    #[serde(default)]
+    #[schemars(extend("default" = "info"))]
+    pub level: Level,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Where traces are sent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "otlp"))]
+pub struct Otlp {
+    /// Base address of a collector; `/v1/traces` is added.
+    #[schemars(extend("format" = "url", "examples" = ["http://127.0.0.1:4318"]))]
+    pub endpoint: String,
+    /// Headers of each request: name = value, or `secret:NAME` for one that the node's secrets hold.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"format": "header"}, "examples" = [{"authorization": "secret:otlp-token"}]))]
+    pub headers: BTreeMap<String, String>,
+    /// Share of traces begun here that are sent, in percent. Traces begun elsewhere keep their caller's choice.
+    #[schemars(range(min = 0, max = 100), extend("default" = 100))]
+    pub sample: Option<u32>,
+}
+
+/// A node's configuration with every default filled in. Paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    pub http: Vec<SocketAddr>,
+    pub https: Vec<SocketAddr>,
+    pub admin: SocketAddr,
+    /// `None`: not said, so that a flag, a variable or the default decides.
+    pub data: Option<PathBuf>,
+    pub tls: Vec<Certificate>,
+    pub secrets: SecretSources,
+    pub connections: usize,
+    pub head_timeout: Duration,
+    pub idle_timeout: Duration,
+    /// Bytes.
+    pub head_max: usize,
+    pub headers_max: usize,
+    pub streams: u32,
+    pub drain: Duration,
+    pub instances: u32,
+    /// Bytes.
+    pub code_max: u64,
+    pub log_format: Option<LogFormat>,
+    pub log_level: Level,
+    pub otlp: Option<Export>,
+    pub labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Empty: the names in the certificate.
+    pub hosts: Vec<String>,
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SecretSources {
+    pub env_prefix: Option<String>,
+    pub file: Option<PathBuf>,
+    /// The file and that of its key.
+    pub encrypted: Option<(PathBuf, PathBuf)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    pub endpoint: String,
+    /// A value may be `secret:NAME`.
+    pub headers: BTreeMap<String, String>,
+    /// Percent.
+    pub sample: u32,
+}
+
+impl Default for NodeConfig {
+    /// No file at all: everything embedded, loopback.
+    fn default() -> Self {
+        Self {
+            http: vec![SocketAddr::from(([127, 0, 0, 1], 3000))],
+            https: Vec::new(),
+            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: None,
+            tls: Vec::new(),
+            secrets: SecretSources::default(),
+            connections: 16 * 1024,
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            head_max: 32 * 1024,
+            headers_max: 100,
+            streams: 256,
+            drain: Duration::from_secs(30),
+            instances: 1_000,
+            code_max: 1 << 30,
+            log_format: None,
+            log_level: Level::Info,
+            otlp: None,
+            labels: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! From a [`NodeManifest`] to a [`NodeConfig`].
+
+use std::path::Path;
+
+use weft_types::{Code, code};
+
+use crate::{
+    Problem, Report, Source,
+    check::shown,
+    disk::Disk,
+    node::{Certificate, Export, NodeConfig, NodeLimits, NodeManifest, SecretSources},
+    parse::Parsed,
+    tree::{Span, Spot},
+};
+
+pub(crate) fn resolve(
+    source: &Source,
+    parsed: &Parsed<NodeManifest>,
+    folder: &Path,
+    disk: Disk,
+) -> Result<NodeConfig, Report> {
+    let mut resolver = Resolver { source, folder, disk, problems: Vec::new() };
+    let config = resolver.node(&parsed.value, &Spot::root(&parsed.tree));
+    match resolver.problems.is_empty() {
+        true => Ok(config),
+        false => Err(Report::new(resolver.problems)),
+    }
+}
+
+struct Resolver<'a> {
+    source: &'a Source,
+    folder: &'a Path,
+    disk: Disk,
+    problems: Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn node(&mut self, node: &NodeManifest, at: &Spot<'_>) -> NodeConfig {
+        let mut config = NodeConfig {
+            data: node.data.as_ref().map(|data| self.folder.join(data)),
+            labels: node.labels.clone(),
+            ..NodeConfig::default()
+        };
+        self.listen(node, at, &mut config);
+        self.tls(node, &at.key("tls"), &mut config);
+        self.secrets(node, &at.key("secrets"), &mut config);
+        self.limits(node.limits.unwrap_or_default(), &at.key("limits"), &mut config);
+        if let Some(log) = &node.log {
+            (config.log_format, config.log_level) = (log.format, log.level);
+        }
+        if let Some(otlp) = &node.otlp {
+            let (endpoint, headers) = (otlp.endpoint.trim_end_matches('/').to_owned(), otlp.headers.clone());
+            config.otlp = Some(Export { endpoint, headers, sample: otlp.sample.unwrap_or(100) });
+            self.otlp_headers(&at.key("otlp").key("headers"), &otlp.headers);
+        }
+        config
+    }
+
+    /// The schema has checked the form of every address.
+    fn listen(&mut self, node: &NodeManifest, at: &Spot<'_>, config: &mut NodeConfig) {
+        let Some(listen) = &node.listen else { return };
+        if let Some(http) = &listen.http {
+            config.http = http.iter().filter_map(|address| address.parse().ok()).collect();
+        }
+        config.https = listen.https.iter().filter_map(|address| address.parse().ok()).collect();
+        if let Some(admin) = listen.admin.as_ref().and_then(|address| address.parse().ok()) {
+            config.admin = admin;
+        }
+        let at = at.key("listen");
+        if config.http.is_empty() && config.https.is_empty() {
+            let help = "add an address to `http` or `https`";
+            self.problem(at.key_span(), code::MANIFEST_MISSING, "the node would listen nowhere", help);
+        }
+        if !config.https.is_empty() && node.tls.is_empty() {
+            let help = "add `[[tls]]` with `cert` and `key`";
+            self.problem(at.key("https").key_span(), code::MANIFEST_MISSING, "`https` needs a certificate", help);
+        }
+        self.same_address(listen, &at);
+    }
+
+    fn same_address(&mut self, listen: &crate::node::Listen, at: &Spot<'_>) {
+        let http = listen.http.iter().flatten().enumerate().map(|(i, a)| (a, at.key("http").item(i)));
+        let https = listen.https.iter().enumerate().map(|(i, a)| (a, at.key("https").item(i)));
+        let admin = listen.admin.iter().map(|a| (a, at.key("admin")));
+        let all: Vec<_> = http.chain(https).chain(admin).collect();
+        for (i, (address, spot)) in all.iter().enumerate().filter(|(_, (address, _))| !address.ends_with(":0")) {
+            if let Some((_, first)) = all[..i].iter().find(|(other, _)| other == address) {
+                let message = format!("`{address}` is listened on twice");
+                let problem =
+                    Problem::at(self.source, spot.value_span(), code::MANIFEST_DUPLICATE, message, "again here");
+                self.problems.push(problem.mark(first.value_span(), "first here").help("give each its own port"));
+            }
+        }
+    }
+
+    fn tls(&mut self, node: &NodeManifest, at: &Spot<'_>, config: &mut NodeConfig) {
+        for (i, tls) in node.tls.iter().enumerate() {
+            let spot = at.item(i);
+            self.file(&tls.cert, spot.key("cert").value_span());
+            self.file(&tls.key, spot.key("key").value_span());
+            for (j, host) in tls.hosts.iter().enumerate() {
+                if let Some(first) = node.tls[..i].iter().position(|other| other.hosts.contains(host)) {
+                    let message = format!("`{}` has two certificates", shown(host));
+                    let span = spot.key("hosts").item(j).value_span();
+                    let problem = Problem::at(self.source, span, code::MANIFEST_DUPLICATE, message, "again here");
+                    let problem = problem.mark(at.item(first).key("hosts").value_span(), "first here");
+                    self.problems.push(problem.help("name each host in one `[[tls]]`"));
+                }
+            }
+            let (cert, key) = (self.folder.join(&tls.cert), self.folder.join(&tls.key));
+            config.tls.push(Certificate { hosts: tls.hosts.clone(), cert, key });
+        }
+    }
+
+    fn secrets(&mut self, node: &NodeManifest, at: &Spot<'_>, config: &mut NodeConfig) {
+        let Some(secrets) = &node.secrets else { return };
+        if let Some(file) = &secrets.file {
+            self.file(file, at.key("file").value_span());
+        }
+        if let Some(encrypted) = &secrets.encrypted {
+            self.file(&encrypted.file, at.key("encrypted").key("file").value_span());
+            self.file(&encrypted.key_file, at.key("encrypted").key("key-file").value_span());
+        }
+        config.secrets = SecretSources {
+            env_prefix: secrets.env_prefix.clone(),
+            file: secrets.file.as_ref().map(|file| self.folder.join(file)),
+            encrypted: secrets.encrypted.as_ref().map(|e| (self.folder.join(&e.file), self.folder.join(&e.key_file))),
+        };
+    }
+
+    fn limits(&mut self, limits: NodeLimits, at: &Spot<'_>, config: &mut NodeConfig) {
+        set(&mut config.connections, limits.connections.map(|n| n as usize));
+        set(&mut config.head_timeout, limits.head_timeout.map(|time| time.0));
+        set(&mut config.idle_timeout, limits.idle_timeout.map(|time| time.0));
+        set(&mut config.head_max, limits.head.map(|size| size.0 as usize));
+        set(&mut config.headers_max, limits.headers.map(|n| n as usize));
+        set(&mut config.streams, limits.streams);
+        set(&mut config.drain, limits.drain.map(|time| time.0));
+        set(&mut config.instances, limits.instances);
+        set(&mut config.code_max, limits.code.map(|size| size.0));
+        if !(8 << 10..=1 << 20).contains(&config.head_max) {
+            let span = at.key("head").value_span();
+            self.problem(span, code::MANIFEST_TYPE, "a head's size is from 8KiB to 1MiB", "such as `head = \"32KiB\"`");
+        }
+    }
+
+    fn otlp_headers(&mut self, at: &Spot<'_>, headers: &std::collections::BTreeMap<String, String>) {
+        for (name, value) in headers {
+            if value.parse::<http::HeaderValue>().is_err() {
+                let message = format!("the value of `{}` is not a header value", shown(name));
+                self.problem(
+                    at.key(name).value_span(),
+                    code::MANIFEST_TYPE,
+                    &message,
+                    "printable ASCII, or `secret:NAME`",
+                );
+            }
+        }
+    }
+
+    fn file(&mut self, written: &str, span: Span) {
+        if let Err(why) = self.disk.file(&self.folder.join(written)) {
+            let help = format!("paths are relative to the folder of {}", self.source.file);
+            self.problem(span, code::FILE_MISSING, &format!("`{}` {why}", shown(written)), &help);
+        }
+    }
+
+    fn problem(&mut self, span: Span, code: Code, message: &str, help: &str) {
+        self.problems.push(Problem::at(self.source, span, code, message, "here").help(help));
+    }
+}
+
+fn set<T>(field: &mut T, said: Option<T>) {
+    if let Some(said) = said {
+        *field = said;
+    }
+}

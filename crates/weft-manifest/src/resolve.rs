@@ -1,0 +1,337 @@
+//! From what the author wrote to an [`Application`]: names bound, defaults filled in, files found, routes compiled.
+
+use std::{collections::BTreeMap, path::Path};
+
+use weft_traffic::Table;
+use weft_types::{Code, Digest, Name, code};
+
+use crate::{
+    Problem, Report, Source,
+    application::{Answer, Application, Component, Grants, Limits, Origin, Route},
+    author,
+    check::shown,
+    disk::{self, Disk},
+    near::nearest,
+    outbound::Outbound,
+    parse::Parsed,
+    tree::{Span, Spot},
+};
+
+pub(crate) fn resolve(
+    source: &Source,
+    parsed: &Parsed<author::Manifest>,
+    folder: &Path,
+    disk: Disk,
+) -> Result<Application, Report> {
+    let mut resolver = Resolver { source, author: &parsed.value, folder, disk, problems: Vec::new() };
+    let application = resolver.application(&Spot::root(&parsed.tree));
+    match (application, resolver.problems.is_empty()) {
+        (Some(application), true) => Ok(application),
+        (_, _) => Err(Report::new(resolver.problems)),
+    }
+}
+
+struct Resolver<'a> {
+    source: &'a Source,
+    author: &'a author::Manifest,
+    folder: &'a Path,
+    disk: Disk,
+    problems: Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn application(&mut self, root: &Spot<'_>) -> Option<Application> {
+        let author = self.author;
+        let stores = self.names(&author.store, &root.key("store"), |store| *store);
+        let mut components = BTreeMap::new();
+        for (name, component) in &author.component {
+            let at = root.key("component").key(name);
+            let resolved = self.component(name, component, &at);
+            if let (Some(name), Some(resolved)) = (self.name(name, &at), resolved) {
+                components.insert(name, resolved);
+            }
+        }
+        let rows = author.route.iter().enumerate();
+        let routes = rows.map(|(i, route)| self.route(route, &root.key("route").item(i))).collect::<Vec<_>>();
+        let origin = Origin { folder: self.folder.to_owned(), file: Some(self.source.file.clone()) };
+        let application = Application {
+            application: Application::FORM,
+            name: self.name(&author.name, &root.key("name"))?,
+            policy: author.policy.unwrap_or_default(),
+            stores,
+            components,
+            routes: routes.into_iter().flatten().collect(),
+            origin: Some(origin),
+        };
+        self.table(&application, &root.key("route"));
+        Some(application)
+    }
+
+    fn names<A, B>(&mut self, map: &BTreeMap<String, A>, at: &Spot<'_>, to: impl Fn(&A) -> B) -> BTreeMap<Name, B> {
+        let pairs = map.iter().filter_map(|(name, value)| Some((self.name(name, &at.key(name))?, to(value))));
+        pairs.collect()
+    }
+
+    fn name(&mut self, text: &str, at: &Spot<'_>) -> Option<Name> {
+        let name = Name::new(text);
+        if let Err(error) = &name {
+            self.problem(at.key_span(), code::MANIFEST_TYPE, error.to_string(), "this name", "");
+        }
+        name.ok()
+    }
+
+    fn component(&mut self, name: &str, component: &author::Component, at: &Spot<'_>) -> Option<Component> {
+        self.source_file(name, component, at);
+        if let Some(dir) = component.build.as_ref().and_then(|build| build.dir.as_deref()) {
+            self.folder(dir, at.key("build").key("dir").value_span());
+        }
+        let policy = self.component_policy(name, component, at);
+        let limits = self.limits(component, &at.key("limits"));
+        let grants = self.grants(component, at)?;
+        let (source, build) = (component.source.clone(), component.build.clone());
+        Some(Component { source, build, isolation: component.isolation, limits, grants, policy })
+    }
+
+    fn source_file(&mut self, name: &str, component: &author::Component, at: &Spot<'_>) {
+        // What is built may not exist yet.
+        if component.build.is_some() {
+            return;
+        }
+        let path = self.folder.join(&component.source);
+        if let Err(why) = self.disk.file(&path) {
+            let help = match disk::near(&path) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "build it first, or let `weft build` do it: `[component.{name}] build = {{ command = \"…\" }}`"
+                ),
+            };
+            let message = format!("`{}` {why}", shown(&component.source));
+            self.problem(at.key("source").value_span(), code::FILE_MISSING, message, "looked for here", &help);
+        }
+    }
+
+    fn folder(&mut self, written: &str, span: Span) {
+        let path = self.folder.join(written);
+        if let Err(why) = self.disk.folder(&path) {
+            let help = match disk::near(&path) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("paths are relative to the folder of {}", self.source.file),
+            };
+            self.problem(span, code::FILE_MISSING, format!("`{}` {why}", shown(written)), "looked for here", &help);
+        }
+    }
+
+    /// `limits.concurrency` is the same thing as `policy.concurrency` of the component.
+    fn component_policy(&mut self, name: &str, component: &author::Component, at: &Spot<'_>) -> author::Policy {
+        let mut policy = component.policy.unwrap_or_default();
+        let limit = component.limits.and_then(|limits| limits.concurrency);
+        if let (Some(_), Some(_)) = (limit, policy.concurrency) {
+            let spots = (at.key("limits").key("concurrency"), at.key("policy").key("concurrency"));
+            let message = format!("component `{name}` has two values for `concurrency`");
+            let problem = Problem::at(self.source, spots.1.key_span(), code::MANIFEST_DUPLICATE, message, "and here");
+            let problem = problem.mark(spots.0.key_span(), "here");
+            self.problems.push(problem.help("both mean the same: keep one of them"));
+        }
+        policy.concurrency = policy.concurrency.or(limit);
+        policy
+    }
+
+    fn limits(&mut self, component: &author::Component, at: &Spot<'_>) -> Limits {
+        let said = component.limits.unwrap_or_default();
+        let reused =
+            [("instances", said.instances.is_some()), ("reuse", said.reuse.is_some()), ("age", said.age.is_some())];
+        for (key, _) in reused.iter().filter(|(_, given)| *given && component.isolation == author::Isolation::Request) {
+            let message = format!("`{key}` has no effect: this component has a fresh instance for each call");
+            let help = format!("add `isolation = \"instance\"`, or remove `{key}`");
+            self.problem(at.key(key).key_span(), code::MANIFEST_TYPE, message, "without effect", &help);
+        }
+        let base = Limits::default();
+        Limits {
+            memory: said.memory.map_or(base.memory, |size| size.0),
+            cpu: said.cpu.map_or(base.cpu, |time| time.0),
+            instances: said.instances.unwrap_or(base.instances),
+            reuse: said.reuse.unwrap_or(base.reuse),
+            age: said.age.map_or(base.age, |time| time.0),
+        }
+    }
+
+    fn grants(&mut self, component: &author::Component, at: &Spot<'_>) -> Option<Grants> {
+        let stores = self.stores(component, &at.key("stores"));
+        self.folders(component, &at.key("files"));
+        for (table, values) in [("config", &component.config), ("env", &component.env), ("secrets", &component.secrets)]
+        {
+            for (key, value) in values {
+                self.plain(value, at.key(table).key(key).value_span(), table == "secrets");
+            }
+        }
+        // The schema has checked the form of each.
+        let rules = component.outbound.iter().map(|rule| rule.parse()).collect::<Result<_, _>>().ok()?;
+        let private = component.private_networks.iter().map(|net| net.parse()).collect::<Result<_, _>>().ok()?;
+        Some(Grants {
+            stores,
+            files: component.files.clone(),
+            secrets: component.secrets.clone(),
+            config: component.config.clone(),
+            env: component.env.clone(),
+            outbound: Outbound { rules, private },
+        })
+    }
+
+    fn stores(&mut self, component: &author::Component, at: &Spot<'_>) -> BTreeMap<String, Name> {
+        let mut stores = BTreeMap::new();
+        for (opened, store) in &component.stores {
+            let known = self.author.store.keys().map(String::as_str);
+            match Name::new(store).ok().filter(|_| self.author.store.contains_key(store)) {
+                Some(name) => {
+                    stores.insert(opened.clone(), name);
+                }
+                None => {
+                    let fix =
+                        format!("declare it: `[store]` and below it `{} = {{ kind = \"key-value\" }}`", shown(store));
+                    self.reference("store", store, known, at.key(opened).value_span(), &fix);
+                }
+            }
+        }
+        stores
+    }
+
+    fn folders(&mut self, component: &author::Component, at: &Spot<'_>) {
+        for (i, folder) in component.files.iter().enumerate() {
+            self.folder(&folder.from, at.item(i).key("from").value_span());
+            let same = |other: &&author::Folder| other.to.trim_end_matches('/') == folder.to.trim_end_matches('/');
+            if let Some(first) = component.files[..i].iter().position(|other| same(&other)) {
+                let message = format!("two folders are put at `{}`", shown(&folder.to));
+                let span = at.item(i).key("to").value_span();
+                let problem = Problem::at(self.source, span, code::MANIFEST_DUPLICATE, message, "again here");
+                let problem = problem.mark(at.item(first).key("to").value_span(), "first here");
+                self.problems.push(problem.help("give each folder a place of its own"));
+            }
+        }
+    }
+
+    fn plain(&mut self, value: &str, span: Span, needed: bool) {
+        if value.contains('\0') {
+            let help = "text for a guest ends where NUL is: remove it";
+            self.problem(span, code::MANIFEST_TYPE, "the value holds NUL".to_owned(), "this value", help);
+        } else if needed && value.trim().is_empty() {
+            let help = "name a secret that the node has";
+            self.problem(span, code::MANIFEST_TYPE, "the secret's name is empty".to_owned(), "this value", help);
+        }
+    }
+
+    fn route(&mut self, route: &author::Route, at: &Spot<'_>) -> Option<Route> {
+        let answer = self.answer(route, at);
+        for key in ["concurrency", "queue"] {
+            let policy = route.policy.unwrap_or_default();
+            if (key == "concurrency" && policy.concurrency.is_some()) || (key == "queue" && policy.queue.is_some()) {
+                let message = format!("`{key}` cannot be set on a route: all routes of a component share its places");
+                let help = match &route.component {
+                    Some(name) => {
+                        format!("set it on the component: `[component.{}] policy = {{ {key} = … }}`", shown(name))
+                    }
+                    None => format!("remove it: files and redirects have no `{key}`"),
+                };
+                self.problem(
+                    at.key("policy").key(key).key_span(),
+                    code::MANIFEST_UNSUPPORTED,
+                    message,
+                    "not here",
+                    &help,
+                );
+            }
+        }
+        for (name, value) in &route.headers {
+            if value.parse::<http::HeaderValue>().is_err() {
+                let message = format!("`{}` is not a header value", shown(value));
+                let help = "a header value is printable ASCII; `*` stands for any";
+                self.problem(
+                    at.key("headers").key(name).value_span(),
+                    code::MANIFEST_TYPE,
+                    message,
+                    "this value",
+                    help,
+                );
+            }
+        }
+        let (line, column) = self.source.position(at.value_span().start);
+        Some(Route {
+            host: route.host.clone(),
+            path: route.path.clone(),
+            methods: route.methods.clone(),
+            headers: route.headers.clone(),
+            answer: answer?,
+            policy: route.policy.unwrap_or_default(),
+            line,
+            column,
+        })
+    }
+
+    fn answer(&mut self, route: &author::Route, at: &Spot<'_>) -> Option<Answer> {
+        if let Some(component) = &route.component {
+            let known = self.author.component.keys().map(String::as_str);
+            if let Some(name) = Name::new(component).ok().filter(|_| self.author.component.contains_key(component)) {
+                return Some(Answer::Component(name));
+            }
+            let fix = format!("declare it: `[component.{}] source = \"…\"`", shown(component));
+            self.reference("component", component, known, at.key("component").value_span(), &fix);
+            return None;
+        }
+        if let Some(files) = &route.files {
+            self.folder(&files.from, at.key("files").key("from").value_span());
+            self.files_route(route, at);
+            return Some(Answer::Files(files.clone()));
+        }
+        route.redirect.clone().map(Answer::Redirect)
+    }
+
+    fn files_route(&mut self, route: &author::Route, at: &Spot<'_>) {
+        if !route.path.ends_with("/*") {
+            let message = format!("`{}` cannot serve a folder: it matches a single path", shown(&route.path));
+            let help = format!("end it in `/*`: `path = \"{}/*\"`", shown(route.path.trim_end_matches('/')));
+            self.problem(at.key("path").value_span(), code::MANIFEST_TYPE, message, "this path", &help);
+        }
+        for (i, method) in route.methods.iter().enumerate().filter(|(_, m)| !matches!(m.as_str(), "GET" | "HEAD")) {
+            let message = format!("files do not take {}", shown(method));
+            let help = "leave `methods` out: files take GET and HEAD";
+            self.problem(at.key("methods").item(i).value_span(), code::MANIFEST_TYPE, message, "this method", help);
+        }
+    }
+
+    fn reference<'k>(&mut self, what: &str, name: &str, known: impl Iterator<Item = &'k str>, span: Span, fix: &str) {
+        let message = format!("there is no {what} `{}`", shown(name));
+        let help = match nearest(name, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => fix.to_owned(),
+        };
+        self.problem(span, code::MANIFEST_REFERENCE, message, &format!("no such {what}"), &help);
+    }
+
+    /// Routes are compiled here already, so that a bad path or a tie is told with its span.
+    fn table(&mut self, application: &Application, at: &Spot<'_>) {
+        let Err(errors) = Table::compile(application.lower(Digest([0; 32]))) else { return };
+        let rows: Vec<_> = (0..self.author.route.len()).map(|i| at.item(i)).collect();
+        let row = |place: &weft_traffic::Place| {
+            rows.iter().find(|row| self.source.position(row.value_span().start) == (place.line, place.column))
+        };
+        let mut found = Vec::new();
+        for error in errors {
+            let Some(spot) = row(&error.place) else {
+                found.push(Problem::route(&error));
+                continue;
+            };
+            let problem =
+                Problem::at(self.source, spot.key("path").value_span(), error.code, &error.message, "this route");
+            let problem = match error.other.as_ref().and_then(row) {
+                Some(other) => problem.mark(other.key("path").value_span(), "and this one"),
+                None => problem,
+            };
+            found.push(problem.help(&error.help));
+        }
+        self.problems.append(&mut found);
+    }
+
+    fn problem(&mut self, span: Span, code: Code, message: String, label: &str, help: &str) {
+        let problem = Problem::at(self.source, span, code, message, label);
+        self.problems.push(if help.is_empty() { problem } else { problem.help(help) });
+    }
+}

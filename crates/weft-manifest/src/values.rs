@@ -1,0 +1,157 @@
+//! Values with a form of their own. Each form is named in the schema as `format`, and checked there by name.
+
+use std::{net::IpAddr, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use weft_traffic::units;
+use weft_types::Name;
+
+use crate::outbound::{Network, OutboundRule};
+
+/// A duration, written `30s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+/// A number of bytes, written `64MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+/// Stands for a key whose meaning this version does not have yet. Its content is not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Later;
+
+/// Why a text does not have the form, as the end of a sentence; `None` where it has, or no such form is known.
+pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
+    match form {
+        "duration" => units::parse_duration(text).err().map(|e| e.to_string()),
+        "size" => units::parse_bytes(text).err().map(|e| e.to_string()),
+        "name" => Name::new(text).err().map(|e| e.reason.to_owned()),
+        "method" => method_fault(text),
+        "header" => header_fault(text),
+        "header-value" => header_value_fault(text),
+        "variable" => variable_fault(text),
+        "guest-path" => guest_path_fault(text),
+        "outbound" => text.parse::<OutboundRule>().err().map(|e| e.to_string()),
+        "network" => text.parse::<Network>().err().map(|e| e.to_string()),
+        "address" => address_fault(text),
+        "url" => url_fault(text),
+        "path" => path_fault(text),
+        "text" => text_fault(text),
+        _ => None,
+    }
+}
+
+fn text_fault(text: &str) -> Option<String> {
+    if text.contains('\0') {
+        return Some("it holds NUL".to_owned());
+    }
+    text.trim().is_empty().then(|| "it is empty".to_owned())
+}
+
+fn path_fault(text: &str) -> Option<String> {
+    text_fault(text)
+}
+
+fn method_fault(text: &str) -> Option<String> {
+    if text.parse::<http::Method>().is_err() {
+        return Some("it is not an HTTP method".to_owned());
+    }
+    let lower = text.bytes().any(|b| b.is_ascii_lowercase());
+    lower.then(|| format!("methods are written in capitals: `{}`", text.to_ascii_uppercase()))
+}
+
+fn header_fault(text: &str) -> Option<String> {
+    if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Some(format!("header names are written in lower case: `{}`", text.to_ascii_lowercase()));
+    }
+    text.parse::<http::HeaderName>().is_err().then(|| "it is not a header name".to_owned())
+}
+
+fn header_value_fault(text: &str) -> Option<String> {
+    text.parse::<http::HeaderValue>().is_err().then(|| "it is not a header value".to_owned())
+}
+
+fn variable_fault(text: &str) -> Option<String> {
+    let bad = text.is_empty() || text.contains(['=', '\0']);
+    bad.then(|| "a variable's name is not empty and holds neither `=` nor NUL".to_owned())
+}
+
+fn guest_path_fault(text: &str) -> Option<String> {
+    if !text.starts_with('/') {
+        return Some("it must begin with `/`".to_owned());
+    }
+    let odd = text.contains(['\0', '\\']) || text.split('/').any(|part| matches!(part, "." | ".."));
+    odd.then(|| "it holds a dot-segment, a backslash or NUL".to_owned())
+}
+
+fn address_fault(text: &str) -> Option<String> {
+    if text.parse::<std::net::SocketAddr>().is_ok() {
+        return None;
+    }
+    let hint = match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => format!("the port is missing: `[{text}]:8080`"),
+        Ok(IpAddr::V4(_)) => format!("the port is missing: `{text}:8080`"),
+        Err(_) => "an address is an IP and a port, such as `127.0.0.1:8080` or `[::]:8080`".to_owned(),
+    };
+    Some(hint)
+}
+
+fn url_fault(text: &str) -> Option<String> {
+    let uri = text.parse::<http::Uri>().ok();
+    let good = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    (!good).then(|| "it is not an http or https URL".to_owned())
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        units::duration::serialize(&self.0, to)
+    }
+}
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        units::duration::deserialize(from).map(Self)
+    }
+}
+impl Serialize for Size {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        units::bytes::serialize(&self.0, to)
+    }
+}
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        units::bytes::deserialize(from).map(Self)
+    }
+}
+impl Serialize for Later {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_unit()
+    }
+}
+impl<'de> Deserialize<'de> for Later {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(from).map(|_| Self)
+    }
+}
+
+macro_rules! schema {
+    ($($type:ident => $schema:tt;)*) => {$(
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+schema! {
+    Time => { "type": "string", "format": "duration", "pattern": "^[0-9]+(ns|us|ms|s|m|h|d)$" };
+    Size => { "type": "string", "format": "size", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" };
+    Later => {};
+}
