@@ -14,11 +14,20 @@ pub(crate) struct Args {
     pub(crate) only: Option<String>,
     /// Count system calls too (it stops the server often: a run of its own).
     pub(crate) syscalls: bool,
+    /// How many applications `idle` deploys.
+    pub(crate) applications: u32,
 }
 
 impl Args {
     pub(crate) fn parse(words: &[String]) -> Result<Self, String> {
-        let mut args = Self { json: false, turn: Duration::from_secs(3), rounds: 5, only: None, syscalls: true };
+        let mut args = Self {
+            json: false,
+            turn: Duration::from_secs(3),
+            rounds: 5,
+            only: None,
+            syscalls: true,
+            applications: 10_000,
+        };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("`{word}` needs a value"));
@@ -27,6 +36,7 @@ impl Args {
                 "--seconds" => args.turn = Duration::from_secs_f64(number(value()?)?),
                 "--rounds" => args.rounds = (number(value()?)? as usize).max(1),
                 "--only" => args.only = Some(value()?.clone()),
+                "--applications" => args.applications = number(value()?)? as u32,
                 "--no-syscalls" => args.syscalls = false,
                 other => return Err(format!("unknown option `{other}`")),
             }

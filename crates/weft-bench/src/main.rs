@@ -4,8 +4,12 @@
 
 mod args;
 mod bare;
+mod cold;
+mod figure;
 mod http;
+mod idle;
 mod load;
+mod node;
 mod peers;
 mod process;
 mod server;
@@ -16,6 +20,7 @@ mod turns;
 use std::{env, process::ExitCode};
 
 use args::Args;
+use figure::Figure;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -40,11 +45,29 @@ fn bench(what: &str, args: &Args) -> Result<(), String> {
     match what {
         "http" => {
             let rows = http::run(args)?;
-            table::print(&rows, args)?;
+            print(args, &table::json(&rows), &table::markdown(&rows))?;
             keep("http", &table::markdown(&rows), args)
         }
-        other => Err(format!("nothing called `{other}` can be measured: http")),
+        "cold" => figures("cold", &cold::run(args)?, args),
+        "idle" => figures("idle", &idle::run(args)?, args),
+        "all" => ["http", "cold", "idle"].into_iter().try_for_each(|each| bench(each, args)),
+        other => Err(format!("nothing called `{other}` can be measured: http, cold, idle, all")),
     }
+}
+
+fn figures(section: &str, figures: &[Figure], args: &Args) -> Result<(), String> {
+    let table = figure::markdown(figures);
+    print(args, &figures.iter().map(Figure::json).collect(), &table)?;
+    keep(section, &table, args)
+}
+
+fn print(args: &Args, json: &serde_json::Value, table: &str) -> Result<(), String> {
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(json).map_err(|e| e.to_string())?);
+    } else {
+        print!("{table}");
+    }
+    Ok(())
 }
 
 /// Whole runs go to the page; a part of one would hide the rest.

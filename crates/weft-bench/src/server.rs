@@ -74,6 +74,24 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Result<(u16, String), Stri
     status.zip(body).ok_or(format!("{address} answered {text:?}"))
 }
 
+/// From sending a request for that host, on a connection that stands, to the first byte of a good answer.
+pub(crate) fn first_byte(address: SocketAddr, host: &str) -> Result<Duration, String> {
+    let failed = |e| format!("no answer from {host} at {address}: {e}");
+    let mut stream = TcpStream::connect(address).map_err(failed)?;
+    stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(ANSWER))).map_err(failed)?;
+    let request = format!("GET / HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let began = Instant::now();
+    let mut first = [0; 12];
+    stream.write_all(request.as_bytes()).and_then(|()| stream.read_exact(&mut first)).map_err(failed)?;
+    let took = began.elapsed();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).map_err(failed)?;
+    if &first == b"HTTP/1.1 200" && rest.contains("Hello") {
+        return Ok(took);
+    }
+    Err(format!("{host} answered {}{rest}", String::from_utf8_lossy(&first)))
+}
+
 fn url(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("http://")?;
     rest.split(['/', ' ']).next()?.parse().ok()

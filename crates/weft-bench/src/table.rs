@@ -2,9 +2,9 @@
 
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{args::Args, turns::Row};
+use crate::turns::Row;
 
 /// What Weft promises of each row.
 const PROMISED: &[(&str, f64)] = &[
@@ -15,17 +15,8 @@ const PROMISED: &[(&str, f64)] = &[
     ("js/workerd", 0.7),
 ];
 
-/// Prints the rows: a table for people, or a JSON list of `{name, ours, peer, ratio, spread}`.
-pub(crate) fn print(rows: &[Row], args: &Args) -> Result<(), String> {
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&as_json(rows)).map_err(|e| e.to_string())?);
-    } else {
-        print!("{}", markdown(rows));
-    }
-    Ok(())
-}
-
-fn as_json(rows: &[Row]) -> serde_json::Value {
+/// A list of `{name, ours, peer, ratio, spread}`.
+pub(crate) fn json(rows: &[Row]) -> Value {
     let row = |r: &Row| json!({"name": r.name, "ours": r.ours, "peer": r.peer, "ratio": r.ratio, "spread": r.spread});
     rows.iter().map(row).collect()
 }
@@ -107,7 +98,7 @@ mod tests {
     fn json_has_the_five_fields() {
         let expected =
             json!([{"name": "reuse/hyper", "ours": 90000.0, "peer": 150000.0, "ratio": 0.6, "spread": 0.02}]);
-        assert_eq!(as_json(&[row()]), expected);
+        assert_eq!(json(&[row()]), expected);
     }
 
     #[test]

@@ -45,9 +45,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Outside crates (by the start of their names) and the only ones of ours that may name them.
 const ONLY: &[(&str, &[&str])] = &[
     ("wasmtime", &["weft-host"]),
-    ("hyper", &["weft-gateway", "weft-host", "weft-node", "weft", "weft-bench"]),
-    ("rustls", &["weft-gateway", "weft-host", "weft-node"]),
-    ("tokio-rustls", &["weft-gateway", "weft-host"]),
+    // Telemetry exports OTLP, the host sends what components ask, the command line asks the admin API: clients all.
+    ("hyper", &["weft-gateway", "weft-host", "weft-telemetry", "weft-node", "weft", "weft-bench"]),
+    ("rustls", &["weft-gateway", "weft-host", "weft-telemetry", "weft-node"]),
+    ("tokio-rustls", &["weft-gateway", "weft-host", "weft-telemetry"]),
     ("rusqlite", &["weft-store-local"]),
     ("fjall", &[]),
     ("redb", &[]),

@@ -1,0 +1,61 @@
+//! `bench idle`: what an application costs in memory that was deployed, answered once, and is left alone.
+
+use std::{fs, thread, time::Duration};
+
+use crate::{
+    args::{Args, guest},
+    figure::Figure,
+    node,
+    server::{Server, first_byte},
+};
+
+/// Applied and asked before the first look, so that what the process needs once is not counted.
+const WARM: u32 = 20;
+/// Idle code is evicted in a while: memory is read when it no longer falls.
+const SETTLES_WITHIN: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(args: &Args) -> Result<Vec<Figure>, String> {
+    let wasm = fs::read(guest("hello-p2.wasm")?).map_err(|e| e.to_string())?;
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let data = scratch.path().join("data");
+    let node = node::serve(&data)?;
+    let one = |number: u32| -> Result<(), String> {
+        let name = format!("idle-{number}");
+        let folder = scratch.path().join(&name);
+        node::write_application(&folder, &name, &node::distinct(&wasm, number))?;
+        node::apply(&data, &folder)?;
+        first_byte(node.address, &format!("{name}.test"))?;
+        // The node has its own copy.
+        fs::remove_dir_all(&folder).map_err(|e| e.to_string())
+    };
+    (0..WARM).try_for_each(one)?;
+    let before = settled(&node)?;
+    for number in WARM..WARM + args.applications {
+        one(number)?;
+        if number % 1000 == 0 {
+            eprintln!("idle: {number} applications, {} MiB resident", node.process.memory()?.0 >> 20);
+        }
+    }
+    let at_once = node.process.memory()?.0;
+    let after = settled(&node)?;
+    let each = |bytes: u64| bytes.saturating_sub(before) as f64 / 1024.0 / f64::from(args.applications);
+    Ok(vec![
+        Figure::of(format!("idle/{}-applications", args.applications), "KiB", &[each(after)], Some(100.0)),
+        Figure::of("idle/before-eviction", "KiB", &[each(at_once)], None),
+    ])
+}
+
+/// Resident bytes once they no longer fall.
+fn settled(node: &Server) -> Result<u64, String> {
+    let mut least = node.process.memory()?.0;
+    for _ in 0..SETTLES_WITHIN.as_secs() / LOOK.as_secs() {
+        thread::sleep(LOOK);
+        let now = node.process.memory()?.0;
+        if now + (1 << 20) > least {
+            return Ok(now.min(least));
+        }
+        least = now;
+    }
+    Ok(least)
+}
