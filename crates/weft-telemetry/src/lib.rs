@@ -5,3 +5,6 @@
 
 pub mod logs;
 pub mod metrics;
+#[cfg(feature = "otel")]
+pub mod otlp;
+pub mod trace;
