@@ -1,8 +1,8 @@
 //! From SQLite's errors to the store's.
 
-use std::sync::Arc;
+use std::{fs::File, path::Path, sync::Arc};
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
 use weft_store::{Source, StoreError};
 
 use crate::schema::FileError;
@@ -19,12 +19,30 @@ pub(crate) fn before(error: Error) -> StoreError {
     }
 }
 
-/// An error of the commit itself. A full disk is noticed before the last frame is written, and without its last frame
-/// a commit is not one; anything else may or may not have reached the disk.
+/// An error of the commit itself.
+///
+/// The frame that makes a commit one is written last, so a write that failed, for want of room or otherwise, means
+/// that there is none. After any other failure, above all that of a sync, it may or may not be on the disk.
 pub(crate) fn during(error: Error) -> StoreError {
+    let written = error.sqlite_error().is_none_or(|error| error.extended_code != ffi::SQLITE_IOERR_WRITE);
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full { source: source(error) },
+        _ if !written => StoreError::Unavailable { source: source(error) },
         _ => StoreError::Unknown { source: source(error) },
+    }
+}
+
+/// Says *read-only* where that is why something failed: the engine often does not know.
+pub(crate) fn explain(error: StoreError, lock: &Path) -> StoreError {
+    let denied = |error: std::io::Error| {
+        matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
+    };
+    match error {
+        // Asked of the folder's lock and not of the data: closing a file gives up SQLite's locks on it.
+        StoreError::Unavailable { source } if File::options().write(true).open(lock).is_err_and(denied) => {
+            StoreError::ReadOnly { source }
+        }
+        other => other,
     }
 }
 

@@ -31,7 +31,8 @@ impl OpenError {
 #[derive(Debug)]
 pub(crate) struct Folder {
     shards: PathBuf,
-    _lock: File,
+    lock: PathBuf,
+    _held: File,
 }
 
 impl Folder {
@@ -40,12 +41,17 @@ impl Folder {
         let unusable = |what| move |source| OpenError::Unusable { folder: root.to_owned(), what, source };
         let shards = root.join("shards");
         make(&shards).map_err(unusable("it cannot be made"))?;
-        let lock = lock_file(&root.join("store.lock")).map_err(unusable("its lock cannot be opened"))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { shards, _lock: lock }),
+        let lock = root.join("store.lock");
+        let held = lock_file(&lock).map_err(unusable("its lock cannot be opened"))?;
+        match held.try_lock() {
+            Ok(()) => Ok(Self { shards, lock, _held: held }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { folder: root.to_owned() }),
             Err(TryLockError::Error(source)) => Err(unusable("its lock cannot be taken")(source)),
         }
+    }
+
+    pub(crate) fn lock(&self) -> &Path {
+        &self.lock
     }
 
     /// A shard's name is a DNS label or begins with `_`: safe in a path.
@@ -59,8 +65,9 @@ fn make(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     use std::os::unix::fs::DirBuilderExt;
+    let made: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.is_dir()).collect();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    sync_parent(folder)
+    made.into_iter().try_for_each(sync_parent)
 }
 
 fn lock_file(path: &Path) -> io::Result<File> {

@@ -44,13 +44,13 @@ pub struct Options {
     pub sync: Sync,
     /// Shards kept open. One more closes the one that has been idle for longest; shards in use are never closed.
     pub open_max: usize,
-    /// SQLite's name of the file layer to use, if not the system's own: for tests.
-    pub vfs: Option<String>,
+    /// Pages of 4 KiB in a shard's log before its writer copies them back into the file.
+    pub checkpoint_pages: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync: Sync::Full, open_max: 256, vfs: None }
+        Self { sync: Sync::Full, open_max: 256, checkpoint_pages: 4_096 }
     }
 }
 

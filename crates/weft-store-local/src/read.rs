@@ -18,7 +18,8 @@ use weft_types::Timestamp;
 use crate::{
     apply::group_back,
     encode::{number, number_back, time, time_back},
-    fail, schema,
+    fail,
+    schema::{self, Reader},
 };
 
 /// Connections kept open for the next read. More are opened when more threads read at once, and closed after.
@@ -28,51 +29,49 @@ const IDLE_MAX: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Readers {
     path: PathBuf,
-    vfs: Option<String>,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<Reader>>,
 }
 
 /// A connection that goes back to its pool.
-struct Reader<'a> {
+struct Lent<'a> {
     readers: &'a Readers,
-    db: Option<Connection>,
+    reader: Option<Reader>,
 }
 
-impl Deref for Reader<'_> {
+impl Deref for Lent<'_> {
     type Target = Connection;
     fn deref(&self) -> &Connection {
-        self.db.as_ref().expect("taken only by drop")
+        &self.reader.as_ref().expect("taken only by drop").db
     }
 }
 
-impl Drop for Reader<'_> {
+impl Drop for Lent<'_> {
     fn drop(&mut self) {
+        let reader = self.reader.take().filter(|reader| !reader.immutable);
         let mut idle = self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_MAX
-            && let Some(db) = self.db.take()
-        {
-            idle.push(db);
+        if idle.len() < IDLE_MAX {
+            idle.extend(reader);
         }
     }
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf, vfs: Option<String>) -> Self {
-        Self { path, vfs, idle: Mutex::default() }
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, idle: Mutex::default() }
     }
 
     /// Runs `read` on a connection; answers with the default where there is no file yet.
     fn with<T: Default>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let pooled = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let db = match pooled {
-            Some(db) => db,
-            None => match schema::open_reader(&self.path, self.vfs.as_deref()).map_err(fail::opening)? {
-                Some(db) => db,
+        let reader = match pooled {
+            Some(reader) => reader,
+            None => match schema::open_reader(&self.path).map_err(fail::opening)? {
+                Some(reader) => reader,
                 None => return Ok(T::default()),
             },
         };
-        let reader = Reader { readers: self, db: Some(db) };
-        read(&reader).map_err(fail::before)
+        let lent = Lent { readers: self, reader: Some(reader) };
+        read(&lent).map_err(fail::before)
     }
 
     pub(crate) fn get(&self, at: &At, now: Timestamp) -> Result<Option<Item>, StoreError> {

@@ -13,9 +13,6 @@ const APPLICATION_ID: i32 = 0x7765_6674;
 /// files here.
 pub(crate) const SCHEMA_VERSION: i32 = 1;
 
-/// Pages in the log before the writer copies them back into the file: 16 MiB.
-pub(crate) const CHECKPOINT_PAGES: u32 = 4_096;
-
 /// `seen.kind`, written out: never renumber.
 pub(crate) const SEEN_FIRST: i64 = 1;
 pub(crate) const SEEN_DEDUP: i64 = 2;
@@ -108,11 +105,11 @@ pub enum Sync {
 }
 
 /// The connection that writes; makes the file if there is none.
-pub(crate) fn open_writer(path: &Path, sync: Sync, vfs: Option<&str>) -> Result<Connection, FileError> {
+pub(crate) fn open_writer(path: &Path, sync: Sync) -> Result<Connection, FileError> {
     if !path.try_exists()? {
-        create(path, vfs)?;
+        create(path)?;
     }
-    let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, vfs)?;
+    let db = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check(&db, path)?;
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     debug_assert_eq!(mode, "wal", "a file on a local disk can always have a log");
@@ -125,25 +122,34 @@ pub(crate) fn open_writer(path: &Path, sync: Sync, vfs: Option<&str>) -> Result<
     Ok(db)
 }
 
-/// A connection that reads. `None`: there is no file yet, so there is nothing to read.
-pub(crate) fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Option<Connection>, FileError> {
+/// A connection that reads.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) db: Connection,
+    /// The file cannot change while this is open, or so it believes: not to be kept, for a folder may become writable.
+    pub(crate) immutable: bool,
+}
+
+/// `None`: there is no file yet, so there is nothing to read.
+pub(crate) fn open_reader(path: &Path) -> Result<Option<Reader>, FileError> {
     if !path.try_exists()? {
         return Ok(None);
     }
-    let db = match open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, vfs).and_then(|db| probe(&db).map(|()| db)) {
-        Ok(db) => db,
+    let opened = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|db| probe(&db).map(|()| db));
+    let (db, immutable) = match opened {
+        Ok(db) => (db, false),
         // A folder that cannot be written to has no place for the shared index. Without a log, none is needed.
-        Err(error) if read_only(&error) && !log_of(path).try_exists()? => open_immutable(path)?,
+        Err(error) if read_only(&error) && !log_of(path).try_exists()? => (open_immutable(path)?, true),
         Err(error) => return Err(error.into()),
     };
     check(&db, path)?;
     db.pragma_update(None, "query_only", true)?;
     db.pragma_update(None, "cache_size", -1_024)?;
     db.set_prepared_statement_cache_capacity(16);
-    Ok(Some(db))
+    Ok(Some(Reader { db, immutable }))
 }
 
-fn create(path: &Path, vfs: Option<&str>) -> Result<(), FileError> {
+fn create(path: &Path) -> Result<(), FileError> {
     let new = path.with_extension("new");
     for left in [new.clone(), log_of(&new), path.with_extension("new-shm"), path.with_extension("new-journal")] {
         match fs::remove_file(left) {
@@ -151,7 +157,9 @@ fn create(path: &Path, vfs: Option<&str>) -> Result<(), FileError> {
             _ => {}
         }
     }
-    let mut db = open(&new, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, vfs)?;
+    // Made here and not by SQLite, which would not say why it cannot be.
+    fs::File::create_new(&new)?;
+    let mut db = open(&new, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     let txn = db.transaction()?;
     txn.execute_batch(TABLES)?;
@@ -164,13 +172,10 @@ fn create(path: &Path, vfs: Option<&str>) -> Result<(), FileError> {
     Ok(())
 }
 
-fn open(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> rusqlite::Result<Connection> {
+fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     // Each connection is used by one thread at a time, so SQLite's own mutex would guard nothing.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let db = match vfs {
-        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,
-        None => Connection::open_with_flags(path, flags)?,
-    };
+    let db = Connection::open_with_flags(path, flags)?;
     // Only a checkpoint, or recovery after a crash, can make a connection wait for another.
     db.busy_timeout(Duration::from_secs(5))?;
     Ok(db)

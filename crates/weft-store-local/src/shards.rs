@@ -60,11 +60,11 @@ impl Shards {
             drop(idle(&all).and_then(|shard| all.remove(&shard)));
         }
         let path = self.folder.file(shard);
-        let Options { sync, vfs, .. } = self.options.clone();
+        let Options { sync, checkpoint_pages, .. } = self.options;
         let open = Arc::new(Open {
-            readers: Readers::new(path.clone(), vfs.clone()),
+            readers: Readers::new(path.clone()),
             shard: shard.clone(),
-            place: Place { path, sync, vfs },
+            place: Place { path, sync, checkpoint_pages, lock: self.folder.lock().to_owned() },
             writer: Mutex::default(),
             used: AtomicU64::new(0),
         });

@@ -3,7 +3,7 @@
 //! Group commit needs no timer: while one sync is under way, the next batch gathers.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -21,7 +21,7 @@ use crate::{
     apply::{Run, Stop},
     encode::{number, number_back, time},
     fail,
-    schema::{self, CHECKPOINT_PAGES, Sync},
+    schema::{self, Sync},
     statements::Statements,
 };
 
@@ -69,7 +69,9 @@ pub(crate) struct Writer {
 pub(crate) struct Place {
     pub(crate) path: PathBuf,
     pub(crate) sync: Sync,
-    pub(crate) vfs: Option<String>,
+    pub(crate) checkpoint_pages: u32,
+    /// The folder's lock, to be asked whether the folder can be written to.
+    pub(crate) lock: PathBuf,
 }
 
 impl Writer {
@@ -99,12 +101,12 @@ impl Drop for Writer {
 fn work(place: &Place, mut waiting: mpsc::Receiver<Job>) {
     let mut batch = Vec::new();
     while gather(&mut waiting, &mut batch) {
-        match schema::open_writer(&place.path, place.sync, place.vfs.as_deref()) {
-            Ok(mut db) => match serve(&mut db, &mut waiting, &mut batch) {
+        match schema::open_writer(&place.path, place.sync) {
+            Ok(mut db) => match serve(&mut db, place, &mut waiting, &mut batch) {
                 Ok(()) => return,
-                Err(error) => refuse(&mut batch, &fail::before(error)),
+                Err(error) => refuse(&mut batch, &fail::explain(fail::before(error), &place.lock)),
             },
-            Err(error) => refuse(&mut batch, &fail::opening(error)),
+            Err(error) => refuse(&mut batch, &fail::explain(fail::opening(error), &place.lock)),
         }
     }
 }
@@ -125,15 +127,20 @@ fn gather(waiting: &mut mpsc::Receiver<Job>, batch: &mut Vec<Job>) -> bool {
 /// Serves batches on one connection, beginning with the one at hand, until no more will come.
 ///
 /// An error means that the connection is of no use; the batch at hand is then unanswered and undone.
-fn serve(db: &mut Connection, waiting: &mut mpsc::Receiver<Job>, batch: &mut Vec<Job>) -> rusqlite::Result<()> {
+fn serve(
+    db: &mut Connection,
+    place: &Place,
+    waiting: &mut mpsc::Receiver<Job>,
+    batch: &mut Vec<Job>,
+) -> rusqlite::Result<()> {
     let pages = watch_log(db)?;
     let db = &*db;
     let mut sql = Statements::prepare(db)?;
     let version = sql.version_get.query_row([], |row| row.get(0).map(number_back))?;
-    let mut shard = Shard { db, sql, version: Version(version), swept: Timestamp::ZERO };
+    let mut shard = Shard { db, lock: &place.lock, sql, version: Version(version), swept: Timestamp::ZERO };
     loop {
         shard.batch(batch)?;
-        if pages.load(Ordering::Relaxed) > CHECKPOINT_PAGES {
+        if pages.load(Ordering::Relaxed) > place.checkpoint_pages {
             shard.checkpoint();
         }
         if !gather(waiting, batch) {
@@ -164,6 +171,7 @@ fn refuse(batch: &mut Vec<Job>, error: &StoreError) {
 
 struct Shard<'db> {
     db: &'db Connection,
+    lock: &'db Path,
     sql: Statements<'db>,
     version: Version,
     swept: Timestamp,
@@ -188,12 +196,12 @@ impl Shard<'_> {
                     self.rollback();
                     // If the frames did reach the disk, a restart finds these versions in use.
                     self.version = version;
-                    refuse(batch, &fail::during(error));
+                    refuse(batch, &fail::explain(fail::during(error), self.lock));
                 }
             },
             Err(error) => {
                 self.rollback();
-                refuse(batch, &fail::before(error));
+                refuse(batch, &fail::explain(fail::before(error), self.lock));
             }
         }
         // A transaction that cannot be ended takes the connection with it.
