@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use http::Method;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use weft_traffic::{Action, HeaderMatch, Patch, Place, Resolution, RouteSpec, units};
@@ -241,7 +242,7 @@ impl Application {
             application: self.name.clone(),
             host: route.host.as_deref().map(Arc::from),
             path: route.path.as_str().into(),
-            methods: route.methods.iter().filter_map(|method| method.parse().ok()).collect(),
+            methods: route.lower_methods(),
             headers: route.headers.iter().filter_map(header_match).collect(),
             action: self.action(&route.answer, revision),
             policy: resolution.policy,
@@ -304,6 +305,14 @@ impl Application {
 }
 
 impl Route {
+    /// Files are read, so that a POST may find another route or be told what is allowed.
+    fn lower_methods(&self) -> Vec<Method> {
+        match &self.answer {
+            Answer::Files(_) if self.methods.is_empty() => vec![Method::GET],
+            _ => self.methods.iter().filter_map(|method| method.parse().ok()).collect(),
+        }
+    }
+
     fn everything(component: Name) -> Self {
         Self {
             host: None,

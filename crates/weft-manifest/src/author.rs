@@ -19,17 +19,17 @@ pub struct Manifest {
     #[schemars(extend("const" = 1))]
     pub manifest: u32,
     /// Name of the application, and the namespace of all that follows.
-    #[schemars(extend("format" = "name", "examples" = ["orders"]))]
+    #[schemars(extend("x-form" = "name", "examples" = ["orders"]))]
     pub name: String,
     /// Defaults for every component and route.
     pub policy: Option<Policy>,
     /// Stores that the application needs, by name. The node's `node.toml` says which engine keeps them.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "name"}))]
+    #[schemars(extend("propertyNames" = {"x-form": "name"}))]
     pub store: BTreeMap<String, Store>,
     /// The WebAssembly components, by name.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "name"}))]
+    #[schemars(extend("propertyNames" = {"x-form": "name"}))]
     pub component: BTreeMap<String, Component>,
     /// What answers HTTP requests: one `[[route]]` table each.
     #[serde(default)]
@@ -147,7 +147,7 @@ pub enum StoreKind {
 #[schemars(extend("x-table" = "component.NAME"))]
 pub struct Component {
     /// The component's file, relative to the folder of `weft.toml`.
-    #[schemars(extend("format" = "path", "examples" = ["api/target/wasm32-wasip2/release/api.wasm"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["api/target/wasm32-wasip2/release/api.wasm"]))]
     pub source: String,
     /// How `weft build` and `weft up` make the file.
     pub build: Option<Build>,
@@ -159,32 +159,32 @@ pub struct Component {
     pub limits: Option<Limits>,
     /// Stores it may open: the name that the guest opens = a store of ours.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "text"}, "examples" = [{"default": "orders"}]))]
+    #[schemars(extend("propertyNames" = {"x-form": "text"}, "examples" = [{"default": "orders"}]))]
     pub stores: BTreeMap<String, String>,
     /// Folders that it sees.
     #[serde(default)]
     pub files: Vec<Folder>,
     /// Secrets it may read: the key that the guest reads = the secret's name at the node.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "text"}, "examples" = [{"payment-key": "stripe"}]))]
+    #[schemars(extend("propertyNames" = {"x-form": "text"}, "examples" = [{"payment-key": "stripe"}]))]
     pub secrets: BTreeMap<String, String>,
     /// Settings that it reads through `wasi:config`.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "text"}, "examples" = [{"currency": "EUR"}]))]
+    #[schemars(extend("propertyNames" = {"x-form": "text"}, "examples" = [{"currency": "EUR"}]))]
     pub config: BTreeMap<String, String>,
     /// Environment variables.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "variable"}, "examples" = [{"RUST_LOG": "info"}]))]
+    #[schemars(extend("propertyNames" = {"x-form": "variable"}, "examples" = [{"RUST_LOG": "info"}]))]
     pub env: BTreeMap<String, String>,
     /// Servers it may call over HTTP: scheme, host (`*.` for one label) and port (that of the scheme by default,
     /// `:*` for any).
     #[serde(default)]
-    #[schemars(extend("items" = {"type": "string", "format": "outbound"}, "examples" = [["https://api.payments.example"]]))]
+    #[schemars(extend("items" = {"type": "string", "x-form": "outbound"}, "examples" = [["https://api.payments.example"]]))]
     pub outbound: Vec<String>,
     /// Private networks that the names in `outbound` may resolve to. An IP address or `localhost` written in
     /// `outbound` needs no entry here.
     #[serde(default)]
-    #[schemars(extend("items" = {"type": "string", "format": "network"}, "examples" = [["10.1.0.0/16"]]))]
+    #[schemars(extend("items" = {"type": "string", "x-form": "network"}, "examples" = [["10.1.0.0/16"]]))]
     pub private_networks: Vec<String>,
     /// Overrides the application's policy for this component.
     pub policy: Option<Policy>,
@@ -223,15 +223,15 @@ pub enum Isolation {
 #[schemars(extend("x-table" = "component.NAME.build"))]
 pub struct Build {
     /// Run by the shell.
-    #[schemars(extend("format" = "text", "examples" = ["cargo build --release --target wasm32-wasip2"]))]
+    #[schemars(extend("x-form" = "text", "examples" = ["cargo build --release --target wasm32-wasip2"]))]
     pub command: String,
     /// Where it runs, relative to the folder of `weft.toml`.
-    #[schemars(extend("format" = "path", "default" = "."))]
+    #[schemars(extend("x-form" = "path", "default" = "."))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
     /// What `weft up` watches: globs relative to `dir`. Without any, everything in `dir` but build output.
     #[serde(default)]
-    #[schemars(extend("items" = {"type": "string", "format": "text"}, "examples" = [["src/**", "wit/**"]]))]
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["src/**", "wit/**"]]))]
     pub watch: Vec<String>,
     /// The toolchain that is needed, for a clear error where it is missing. Known without it from `command`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -281,10 +281,10 @@ pub struct Limits {
 #[schemars(extend("x-table" = "component.NAME.files"))]
 pub struct Folder {
     /// The folder, relative to that of `weft.toml`.
-    #[schemars(extend("format" = "path", "examples" = ["assets"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["assets"]))]
     pub from: String,
     /// Where the component sees it.
-    #[schemars(extend("format" = "guest-path", "examples" = ["/assets"]))]
+    #[schemars(extend("x-form" = "guest-path", "examples" = ["/assets"]))]
     pub to: String,
     /// Whether it may write there.
     #[serde(default)]
@@ -305,11 +305,11 @@ pub struct Route {
     pub path: String,
     /// Absent: any method. GET stands for HEAD too.
     #[serde(default)]
-    #[schemars(extend("items" = {"type": "string", "format": "method"}, "examples" = [["GET", "POST"]]))]
+    #[schemars(extend("items" = {"type": "string", "x-form": "method"}, "examples" = [["GET", "POST"]]))]
     pub methods: Vec<String>,
     /// Headers that the request must have: name = value, `*` for any value.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "header"}, "examples" = [{"x-beta": "*"}]))]
+    #[schemars(extend("propertyNames" = {"x-form": "header"}, "examples" = [{"x-beta": "*"}]))]
     pub headers: BTreeMap<String, String>,
     /// The component that answers. Exactly one of `component`, `files` and `redirect` is given.
     #[schemars(extend("x-one-of" = "action"))]
@@ -339,21 +339,21 @@ pub struct Route {
 /// A folder served as static files. The route's path ends in `/*`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(extend("x-table" = "[route].files"))]
+#[schemars(extend("x-table" = "route.files"))]
 pub struct Files {
     /// The folder, relative to that of `weft.toml`.
-    #[schemars(extend("format" = "path", "examples" = ["public"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["public"]))]
     pub from: String,
     /// Served for a folder.
-    #[schemars(extend("format" = "path", "default" = "index.html"))]
+    #[schemars(extend("x-form" = "path", "default" = "index.html"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<String>,
     /// Served with 200 where there is no such file, for applications that route in the browser.
-    #[schemars(extend("format" = "path", "examples" = ["index.html"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["index.html"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
     /// The `Cache-Control` header of every file.
-    #[schemars(extend("format" = "header-value", "examples" = ["public, max-age=3600"]))]
+    #[schemars(extend("x-form" = "header-value", "examples" = ["public, max-age=3600"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<String>,
 }
@@ -361,10 +361,10 @@ pub struct Files {
 /// Another address for the same thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[schemars(extend("x-table" = "[route].redirect"))]
+#[schemars(extend("x-table" = "route.redirect"))]
 pub struct Redirect {
     /// A path or a URL. A segment `:id` is filled from the route's path, a last `*` by what its `*` matched.
-    #[schemars(extend("format" = "text", "examples" = ["https://shop.example.com/orders/:id"]))]
+    #[schemars(extend("x-form" = "text", "examples" = ["https://shop.example.com/orders/:id"]))]
     pub to: String,
     /// 301, 302, 303, 307 or 308.
     #[serde(default = "permanent")]

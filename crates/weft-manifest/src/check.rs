@@ -1,9 +1,11 @@
 //! Holds a tree against a schema, and finds every mistake rather than the first.
 //!
 //! Understands what our own schemas use: `$ref`, `type`, `properties`, `additionalProperties`, `required`,
-//! `propertyNames`, `items`, enumerations, `minimum` and `maximum`, `format` by the names of [`crate::values`],
-//! and our own words: `x-unsupported` (known, not served yet), `x-later` (the same of a value), `x-one-of`
+//! `propertyNames`, `items`, enumerations, `minimum` and `maximum`, and our own words: `x-form` (a form of
+//! [`crate::values`]), `x-unsupported` (known, not served yet), `x-later` (the same of a value), `x-one-of`
 //! (exactly one of a group), `x-table` (what a table is called).
+
+use std::collections::HashSet;
 
 use serde_json::Value;
 use weft_types::code;
@@ -16,17 +18,26 @@ use crate::{
     values,
 };
 
-/// Every way in which the tree is not what the schema says. Empty: serde will take it.
-pub(crate) fn check(source: &Source, root: &Value, tree: &Node) -> Vec<Problem> {
-    let mut checker = Checker { source, root, problems: Vec::new() };
-    checker.node(root, tree, &Place { path: String::new(), span: 0..0 });
-    checker.problems
+/// What a check found.
+pub(crate) struct Checked {
+    /// Every way in which the tree is not what the schema says. Empty: serde will take it.
+    pub(crate) problems: Vec<Problem>,
+    /// Where the entries begin without which serde will take the rest; `None` where it never will. With the rest
+    /// the next step can go on, so that its mistakes are told in the same report.
+    pub(crate) dropped: Option<HashSet<usize>>,
+}
+
+pub(crate) fn check(source: &Source, root: &Value, tree: &Node) -> Checked {
+    let mut checker = Checker { source, root, problems: Vec::new(), dropped: HashSet::new() };
+    let good = checker.node(root, tree, &Place { path: String::new(), span: 0..0 });
+    Checked { problems: checker.problems, dropped: good.then_some(checker.dropped) }
 }
 
 struct Checker<'a> {
     source: &'a Source,
     root: &'a Value,
     problems: Vec<Problem>,
+    dropped: HashSet<usize>,
 }
 
 /// Where the walk is: for messages, and for what is missing.
@@ -38,64 +49,66 @@ struct Place {
 }
 
 impl Checker<'_> {
-    fn node(&mut self, schema: &Value, node: &Node, place: &Place) {
+    /// Whether serde will take this once what is in `dropped` has been left out.
+    fn node(&mut self, schema: &Value, node: &Node, place: &Place) -> bool {
+        let before = self.problems.len();
         let target = follow(schema, self.root);
         match (expected(target), &node.kind) {
-            (Some("object"), Kind::Table(entries)) => self.table(target, entries, place),
-            (Some("array"), Kind::List(items)) => self.list(target, items, place),
+            (Some("object"), Kind::Table(entries)) => return self.table(target, entries, place),
+            (Some("array"), Kind::List(items)) => return self.list(target, items, place),
             (Some("string"), Kind::Text(text)) => self.text(schema, target, text, node, place),
             (Some("integer"), Kind::Integer(number)) => self.integer(target, *number, node, place),
             (Some("boolean"), Kind::Bool(_)) | (None, _) => {}
             (Some(wanted), _) => self.wrong_type(schema, target, wanted, node, place),
         }
+        self.problems.len() == before
     }
 
-    fn table(&mut self, schema: &Value, entries: &[Entry], place: &Place) {
+    fn table(&mut self, schema: &Value, entries: &[Entry], place: &Place) -> bool {
         let known = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties").filter(|others| others.is_object());
+        let mut whole = self.missing(schema, entries, place);
         for entry in entries {
             let below = Place { path: join(&place.path, &entry.key), span: entry.key_span.clone() };
-            match known.and_then(|known| known.get(&entry.key)).or(others) {
-                Some(schema) if unsupported(schema).is_some() => self.unsupported(schema, &below, &entry.key),
-                Some(property) => {
-                    self.key(schema, entry, &below);
-                    self.node(property, &entry.value, &below);
-                }
+            let good = match known.and_then(|known| known.get(&entry.key)).or(others) {
+                Some(property) if unsupported(property).is_some() => self.unsupported(property, &below, &entry.key),
+                Some(property) => self.key(schema, entry, &below) & self.node(property, &entry.value, &below),
                 None => self.unknown(schema, entry, place),
+            };
+            if !good {
+                self.dropped.insert(entry.key_span.start);
+                whole &= !required(schema).any(|key| key == entry.key);
             }
         }
-        self.missing(schema, entries, place);
         self.one_of(schema, entries, place);
+        whole
     }
 
-    fn key(&mut self, schema: &Value, entry: &Entry, place: &Place) {
-        let form = schema.get("propertyNames").and_then(|names| names.get("format")).and_then(Value::as_str);
-        if let Some(why) = form.and_then(|form| values::fault_of(form, &entry.key)) {
-            let message = format!("`{}` cannot be a key here: {why}", shown(&entry.key));
-            self.problem(place.span.clone(), code::MANIFEST_TYPE, message, "this key");
-        }
+    fn key(&mut self, schema: &Value, entry: &Entry, place: &Place) -> bool {
+        let form = schema.get("propertyNames").and_then(|names| names.get("x-form")).and_then(Value::as_str);
+        let Some(why) = form.and_then(|form| values::fault_of(form, &entry.key)) else { return true };
+        let message = format!("`{}` cannot be a key here: {why}", shown(&entry.key));
+        let problem = Problem::at(self.source, place.span.clone(), code::MANIFEST_TYPE, message, "this key");
+        self.problems.push(problem);
+        false
     }
 
-    fn unsupported(&mut self, schema: &Value, place: &Place, key: &str) {
+    fn unsupported(&mut self, schema: &Value, place: &Place, key: &str) -> bool {
         let why = unsupported(schema).unwrap_or_default();
         let message = format!("`{}` cannot be used: {why}", shown(&place.path));
         let problem =
             Problem::at(self.source, place.span.clone(), code::MANIFEST_UNSUPPORTED, message, "not served yet");
-        self.problems.push(problem.help(format!("remove `{}`; nothing here may be ignored silently", shown(key))));
+        self.problems.push(problem.help(format!("remove `{}`; nothing is ignored silently", shown(key))));
+        false
     }
 
-    fn unknown(&mut self, schema: &Value, entry: &Entry, place: &Place) {
+    fn unknown(&mut self, schema: &Value, entry: &Entry, place: &Place) -> bool {
         let message = match place.path.as_str() {
             "" => format!("unknown key `{}`", shown(&entry.key)),
             path => format!("unknown key `{}` in `{}`", shown(&entry.key), shown(path)),
         };
-        let keys: Vec<&str> = schema
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flat_map(|p| p.keys())
-            .map(String::as_str)
-            .collect();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let keys: Vec<&str> = properties.into_iter().flat_map(|p| p.keys()).map(String::as_str).collect();
         let help = match nearest(&entry.key, keys.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => self.elsewhere(&entry.key).unwrap_or_else(|| served(schema, &keys)),
@@ -103,6 +116,7 @@ impl Checker<'_> {
         let problem =
             Problem::at(self.source, entry.key_span.clone(), code::MANIFEST_UNKNOWN_KEY, message, "unknown key");
         self.problems.push(problem.help(help));
+        false
     }
 
     /// A key of another table, written in the wrong one.
@@ -116,8 +130,10 @@ impl Checker<'_> {
         (!names.is_empty()).then(|| format!("`{key}` is a key of {}", names.join(" and of ")))
     }
 
-    fn missing(&mut self, schema: &Value, entries: &[Entry], place: &Place) {
-        for key in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    /// Whether everything that is required is there.
+    fn missing(&mut self, schema: &Value, entries: &[Entry], place: &Place) -> bool {
+        let before = self.problems.len();
+        for key in required(schema) {
             if entries.iter().any(|entry| entry.key == key) {
                 continue;
             }
@@ -130,6 +146,7 @@ impl Checker<'_> {
             let problem = Problem::at(self.source, place.span.clone(), code::MANIFEST_MISSING, message, "needed here");
             self.problems.push(problem.help(format!("add `{key}`{}", example.replacen(": ", ", such as ", 1))));
         }
+        self.problems.len() == before
     }
 
     /// Groups of keys of which exactly one is given.
@@ -169,11 +186,14 @@ impl Checker<'_> {
         }
     }
 
-    fn list(&mut self, schema: &Value, items: &[Node], place: &Place) {
-        let Some(schema) = schema.get("items") else { return };
+    /// A list with a bad item is dropped whole, so that the others keep their numbers.
+    fn list(&mut self, schema: &Value, items: &[Node], place: &Place) -> bool {
+        let Some(schema) = schema.get("items") else { return true };
+        let mut good = true;
         for item in items {
-            self.node(schema, item, &Place { path: place.path.clone(), span: item.span.clone() });
+            good &= self.node(schema, item, &Place { path: place.path.clone(), span: item.span.clone() });
         }
+        good
     }
 
     fn text(&mut self, outer: &Value, schema: &Value, text: &str, node: &Node, place: &Place) {
@@ -181,7 +201,7 @@ impl Checker<'_> {
         if !choices.is_empty() && !choices.contains(&text) {
             return self.no_choice(outer, &choices, text, node, place);
         }
-        let form = outer.get("format").or_else(|| schema.get("format")).and_then(Value::as_str);
+        let form = outer.get("x-form").or_else(|| schema.get("x-form")).and_then(Value::as_str);
         if let Some(why) = form.and_then(|form| values::fault_of(form, text)) {
             let message = format!("`{}` cannot be `{}`", shown(&place.path), shown(text));
             let problem = Problem::at(self.source, node.span.clone(), code::MANIFEST_TYPE, message, "this value");
@@ -237,10 +257,10 @@ impl Checker<'_> {
             None => problem,
         });
     }
+}
 
-    fn problem(&mut self, span: Span, code: weft_types::Code, message: String, label: &str) {
-        self.problems.push(Problem::at(self.source, span, code, message, label));
-    }
+fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn unsupported(schema: &Value) -> Option<&str> {
@@ -265,7 +285,7 @@ fn article(name: &str) -> &'static str {
 
 /// What was written, as it should have been, where a string was meant and a number or boolean is there.
 fn quoted(wanted: &str, outer: &Value, schema: &Value, node: &Node) -> Option<String> {
-    let free = outer.get("format").or_else(|| schema.get("format")).is_none() && choices(schema).is_empty();
+    let free = outer.get("x-form").or_else(|| schema.get("x-form")).is_none() && choices(schema).is_empty();
     match &node.kind {
         Kind::Integer(number) if wanted == "string" && free => Some(format!("\"{number}\"")),
         Kind::Float(number) if wanted == "string" && free => Some(format!("\"{number}\"")),

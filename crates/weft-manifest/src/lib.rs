@@ -77,7 +77,7 @@ pub fn load_text(file: &str, text: &str, folder: &Path, disk: Disk) -> Result<Ap
 
 fn load_source(source: &Source, folder: &Path, disk: Disk) -> Result<Application, Report> {
     let parsed = parse::parse(source, application_schema())?;
-    resolve::resolve(source, &parsed, folder, disk)
+    resolve::resolve(source, parsed, folder, disk)
 }
 
 /// Reads, checks and resolves a `node.toml`.
@@ -93,7 +93,7 @@ pub fn load_node_text(file: &str, text: &str, folder: &Path, disk: Disk) -> Resu
 
 fn load_node_source(source: &Source, folder: &Path, disk: Disk) -> Result<NodeConfig, Report> {
     let parsed = parse::parse(source, node_schema())?;
-    node_resolve::resolve(source, &parsed, folder, disk)
+    node_resolve::resolve(source, parsed, folder, disk)
 }
 
 /// Absolute, so that a later change of the current folder moves nothing.

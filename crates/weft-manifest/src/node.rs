@@ -18,7 +18,7 @@ pub struct NodeManifest {
     /// Where it listens.
     pub listen: Option<Listen>,
     /// The folder in which it keeps everything, relative to the file's own. `--data` overrides it.
-    #[schemars(extend("format" = "path", "default" = ".weft", "examples" = ["/var/lib/weft"]))]
+    #[schemars(extend("x-form" = "path", "default" = ".weft", "examples" = ["/var/lib/weft"]))]
     pub data: Option<String>,
     /// Certificates: one `[[tls]]` table each. The files are read again when they change.
     #[serde(default)]
@@ -33,7 +33,7 @@ pub struct NodeManifest {
     pub otlp: Option<Otlp>,
     /// What the node is called where telemetry and placement speak of it.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "text"}, "examples" = [{"zone": "eu-1a"}]))]
+    #[schemars(extend("propertyNames" = {"x-form": "text"}, "examples" = [{"zone": "eu-1a"}]))]
     pub labels: BTreeMap<String, String>,
     /// Engines of stores.
     #[schemars(extend("x-unsupported" = "every store is kept in the embedded engine in this version"))]
@@ -52,14 +52,14 @@ pub struct NodeManifest {
 #[schemars(extend("x-table" = "listen"))]
 pub struct Listen {
     /// Addresses for HTTP/1.1 and HTTP/2 in clear. `--listen` overrides them.
-    #[schemars(extend("items" = {"type": "string", "format": "address"}, "default" = ["127.0.0.1:3000"]))]
+    #[schemars(extend("items" = {"type": "string", "x-form": "address"}, "default" = ["127.0.0.1:3000"]))]
     pub http: Option<Vec<String>>,
     /// Addresses for TLS. They need at least one `[[tls]]`.
     #[serde(default)]
-    #[schemars(extend("items" = {"type": "string", "format": "address"}, "examples" = [["0.0.0.0:443"]]))]
+    #[schemars(extend("items" = {"type": "string", "x-form": "address"}, "examples" = [["0.0.0.0:443"]]))]
     pub https: Vec<String>,
     /// Address of the admin API, health and `/metrics`. `--admin` overrides it. Port 0: any free one.
-    #[schemars(extend("format" = "address", "default" = "127.0.0.1:0"))]
+    #[schemars(extend("x-form" = "address", "default" = "127.0.0.1:0"))]
     pub admin: Option<String>,
 }
 
@@ -73,10 +73,10 @@ pub struct Tls {
     #[schemars(extend("examples" = [["shop.example.com"]]))]
     pub hosts: Vec<String>,
     /// The chain as PEM, relative to the file's own folder.
-    #[schemars(extend("format" = "path", "examples" = ["tls/shop.pem"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["tls/shop.pem"]))]
     pub cert: String,
     /// The private key as PEM.
-    #[schemars(extend("format" = "path", "examples" = ["tls/shop.key"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["tls/shop.key"]))]
     pub key: String,
 }
 
@@ -86,10 +86,10 @@ pub struct Tls {
 #[schemars(extend("x-table" = "secrets"))]
 pub struct Secrets {
     /// Secret `stripe-key` is the variable PREFIX`STRIPE_KEY` of the node's environment.
-    #[schemars(extend("format" = "variable", "examples" = ["WEFT_SECRET_"]))]
+    #[schemars(extend("x-form" = "variable", "examples" = ["WEFT_SECRET_"]))]
     pub env_prefix: Option<String>,
     /// A TOML file of `name = "value"`, readable by its owner alone.
-    #[schemars(extend("format" = "path", "examples" = ["secrets.toml"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["secrets.toml"]))]
     pub file: Option<String>,
     /// The same, encrypted.
     pub encrypted: Option<Encrypted>,
@@ -101,10 +101,10 @@ pub struct Secrets {
 #[schemars(extend("x-table" = "secrets.encrypted"))]
 pub struct Encrypted {
     /// The file.
-    #[schemars(extend("format" = "path", "examples" = ["secrets.weft"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["secrets.weft"]))]
     pub file: String,
     /// A file that holds the key, readable by its owner alone.
-    #[schemars(extend("format" = "path", "examples" = ["/run/secrets/weft.key"]))]
+    #[schemars(extend("x-form" = "path", "examples" = ["/run/secrets/weft.key"]))]
     pub key_file: String,
 }
 
@@ -181,11 +181,11 @@ pub enum Level {
 #[schemars(extend("x-table" = "otlp"))]
 pub struct Otlp {
     /// Base address of a collector; `/v1/traces` is added.
-    #[schemars(extend("format" = "url", "examples" = ["http://127.0.0.1:4318"]))]
+    #[schemars(extend("x-form" = "url", "examples" = ["http://127.0.0.1:4318"]))]
     pub endpoint: String,
     /// Headers of each request: name = value, or `secret:NAME` for one that the node's secrets hold.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"format": "header"}, "examples" = [{"authorization": "secret:otlp-token"}]))]
+    #[schemars(extend("propertyNames" = {"x-form": "header"}, "examples" = [{"authorization": "secret:otlp-token"}]))]
     pub headers: BTreeMap<String, String>,
     /// Share of traces begun here that are sent, in percent. Traces begun elsewhere keep their caller's choice.
     #[schemars(range(min = 0, max = 100), extend("default" = 100))]

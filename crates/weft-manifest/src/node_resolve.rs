@@ -15,11 +15,11 @@ use crate::{
 
 pub(crate) fn resolve(
     source: &Source,
-    parsed: &Parsed<NodeManifest>,
+    parsed: Parsed<NodeManifest>,
     folder: &Path,
     disk: Disk,
 ) -> Result<NodeConfig, Report> {
-    let mut resolver = Resolver { source, folder, disk, problems: Vec::new() };
+    let mut resolver = Resolver { source, folder, disk, problems: parsed.problems };
     let config = resolver.node(&parsed.value, &Spot::root(&parsed.tree));
     match resolver.problems.is_empty() {
         true => Ok(config),

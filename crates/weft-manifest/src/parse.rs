@@ -5,14 +5,18 @@ use serde_json::Value;
 use weft_types::code;
 
 use crate::{
-    Problem, Report, Source, check,
+    Problem, Report, Source,
+    check::{self, Checked},
     tree::{BYTES_MAX, Node},
 };
 
 /// What was written, and where.
 pub(crate) struct Parsed<T> {
+    /// Without what `problems` speak of.
     pub(crate) value: T,
     pub(crate) tree: Node,
+    /// What is wrong already. The next step adds its own, so that one report tells all.
+    pub(crate) problems: Vec<Problem>,
 }
 
 pub(crate) fn parse<T: DeserializeOwned>(source: &Source, schema: &Value) -> Result<Parsed<T>, Report> {
@@ -21,12 +25,11 @@ pub(crate) fn parse<T: DeserializeOwned>(source: &Source, schema: &Value) -> Res
         return Err(Problem::whole(source.file.clone(), code::MANIFEST_SYNTAX, message).into());
     }
     let tree = Node::parse(&source.text).map_err(|error| syntax(source, &error))?;
-    let problems = check::check(source, schema, &tree);
-    if !problems.is_empty() {
-        return Err(Report::new(problems));
-    }
-    match serde_json::from_value(tree.to_json()) {
-        Ok(value) => Ok(Parsed { value, tree }),
+    let Checked { problems, dropped } = check::check(source, schema, &tree);
+    let Some(dropped) = dropped else { return Err(Report::new(problems)) };
+    match serde_json::from_value(tree.to_json(&dropped)) {
+        Ok(value) => Ok(Parsed { value, tree, problems }),
+        Err(_) if !problems.is_empty() => Err(Report::new(problems)),
         // The schema is generated from the structs, so this is a difference between the two that a test missed.
         Err(error) => {
             Err(Problem::whole(source.file.clone(), code::MANIFEST_TYPE, check::shown(&error.to_string())).into())

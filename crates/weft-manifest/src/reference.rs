@@ -82,7 +82,7 @@ fn later(root: &Value, out: &mut String) {
     for schema in std::iter::once(root).chain(defs) {
         let table = if schema.get("$defs").is_some() { "" } else { text(schema, "x-table") };
         for (key, property) in properties(schema).filter(|(_, property)| is_later(property)) {
-            let key = if table.is_empty() { key.clone() } else { format!("{table}.{key}") };
+            let key = if table.is_empty() { key.clone() } else { format!("{}.{key}", table.trim_matches(['[', ']'])) };
             rows.push(format!("| `{key}` | {} |", text(property, "x-unsupported")));
         }
         for (_, property) in properties(schema) {
@@ -103,8 +103,8 @@ fn later(root: &Value, out: &mut String) {
 
 fn kind(property: &Value, root: &Value) -> String {
     let target = follow(property, root);
-    let form = text(property, "format");
-    let form = if form.is_empty() { text(target, "format") } else { form };
+    let form = text(property, "x-form");
+    let form = if form.is_empty() { text(target, "x-form") } else { form };
     match text(target, "type") {
         _ if target.get("additionalProperties").is_some_and(Value::is_object) => {
             match text(follow(&target["additionalProperties"], root), "x-table") {
@@ -115,7 +115,7 @@ fn kind(property: &Value, root: &Value) -> String {
         "array" => {
             let items = target.get("items").unwrap_or(&Value::Null);
             match text(follow(items, root), "x-table") {
-                "" => format!("list of {}s", kind(items, root)),
+                "" => format!("list of {}", plural(&kind(items, root))),
                 name => format!("list of [`{name}`](#{})", anchor(name)),
             }
         }
@@ -126,6 +126,13 @@ fn kind(property: &Value, root: &Value) -> String {
             choices(target).iter().map(|(value, _)| format!("`{value:?}`")).collect::<Vec<_>>().join(" or ")
         }
         _ => "string".to_owned(),
+    }
+}
+
+fn plural(kind: &str) -> String {
+    match kind.ends_with('s') {
+        true => format!("{kind}es"),
+        false => format!("{kind}s"),
     }
 }
 
@@ -152,6 +159,7 @@ fn meaning(property: &Value, root: &Value) -> String {
     }
     let bound = |key: &str| target.get(key).or_else(|| property.get(key)).and_then(Value::as_f64);
     if let (Some(min), Some(max)) = (bound("minimum"), bound("maximum"))
+        && target.get("enum").or_else(|| property.get("enum")).is_none()
         && max < f64::from(u32::MAX)
     {
         let _ = write!(said, " {min} to {max}.");

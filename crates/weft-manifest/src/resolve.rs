@@ -19,12 +19,13 @@ use crate::{
 
 pub(crate) fn resolve(
     source: &Source,
-    parsed: &Parsed<author::Manifest>,
+    parsed: Parsed<author::Manifest>,
     folder: &Path,
     disk: Disk,
 ) -> Result<Application, Report> {
-    let mut resolver = Resolver { source, author: &parsed.value, folder, disk, problems: Vec::new() };
-    let application = resolver.application(&Spot::root(&parsed.tree));
+    let root = Spot::root(&parsed.tree);
+    let mut resolver = Resolver { source, author: &parsed.value, root: &root, folder, disk, problems: parsed.problems };
+    let application = resolver.application(&root);
     match (application, resolver.problems.is_empty()) {
         (Some(application), true) => Ok(application),
         (_, _) => Err(Report::new(resolver.problems)),
@@ -34,6 +35,7 @@ pub(crate) fn resolve(
 struct Resolver<'a> {
     source: &'a Source,
     author: &'a author::Manifest,
+    root: &'a Spot<'a>,
     folder: &'a Path,
     disk: Disk,
     problems: Vec<Problem>,
@@ -63,7 +65,10 @@ impl Resolver<'_> {
             routes: routes.into_iter().flatten().collect(),
             origin: Some(origin),
         };
-        self.table(&application, &root.key("route"));
+        // A route that lost its bad methods or headers could tie where what was meant does not.
+        if self.problems.is_empty() {
+            self.table(&application, &root.key("route"));
+        }
         Some(application)
     }
 
@@ -180,12 +185,13 @@ impl Resolver<'_> {
     fn stores(&mut self, component: &author::Component, at: &Spot<'_>) -> BTreeMap<String, Name> {
         let mut stores = BTreeMap::new();
         for (opened, store) in &component.stores {
-            let known = self.author.store.keys().map(String::as_str);
-            match Name::new(store).ok().filter(|_| self.author.store.contains_key(store)) {
+            let mut known = self.root.key("store").keys();
+            match Name::new(store).ok().filter(|_| known.any(|name| name == store)) {
                 Some(name) => {
                     stores.insert(opened.clone(), name);
                 }
                 None => {
+                    let known = self.root.key("store").keys();
                     let fix =
                         format!("declare it: `[store]` and below it `{} = {{ kind = \"key-value\" }}`", shown(store));
                     self.reference("store", store, known, at.key(opened).value_span(), &fix);
@@ -268,12 +274,12 @@ impl Resolver<'_> {
 
     fn answer(&mut self, route: &author::Route, at: &Spot<'_>) -> Option<Answer> {
         if let Some(component) = &route.component {
-            let known = self.author.component.keys().map(String::as_str);
-            if let Some(name) = Name::new(component).ok().filter(|_| self.author.component.contains_key(component)) {
+            let known = || self.root.key("component").keys();
+            if let Some(name) = Name::new(component).ok().filter(|_| known().any(|name| name == component)) {
                 return Some(Answer::Component(name));
             }
             let fix = format!("declare it: `[component.{}] source = \"…\"`", shown(component));
-            self.reference("component", component, known, at.key("component").value_span(), &fix);
+            self.reference("component", component, known(), at.key("component").value_span(), &fix);
             return None;
         }
         if let Some(files) = &route.files {

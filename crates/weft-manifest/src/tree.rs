@@ -2,7 +2,7 @@
 //!
 //! Dotted keys, inline tables, `[headers]` and `[[arrays]]` all come out as the same few nodes.
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use toml_edit::{Document, Item, TableLike, Value};
 
@@ -72,11 +72,14 @@ impl Node {
         }
     }
 
-    /// For serde, once the tree is known to be good.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    /// For serde, without the entries whose keys begin at these places.
+    pub(crate) fn to_json(&self, dropped: &HashSet<usize>) -> serde_json::Value {
         match &self.kind {
-            Kind::Table(entries) => entries.iter().map(|e| (e.key.clone(), e.value.to_json())).collect(),
-            Kind::List(items) => items.iter().map(Node::to_json).collect(),
+            Kind::Table(entries) => {
+                let kept = entries.iter().filter(|entry| !dropped.contains(&entry.key_span.start));
+                kept.map(|entry| (entry.key.clone(), entry.value.to_json(dropped))).collect()
+            }
+            Kind::List(items) => items.iter().map(|item| item.to_json(dropped)).collect(),
             Kind::Text(text) | Kind::Date(text) => text.clone().into(),
             Kind::Integer(number) => (*number).into(),
             Kind::Float(number) => (*number).into(),
@@ -154,6 +157,11 @@ impl<'a> Spot<'a> {
             Some(item) => Self { node: Some(item), key: item.span.clone(), value: item.span.clone() },
             None => Self { node: None, ..self.clone() },
         }
+    }
+
+    /// The keys that are written here, whether what they hold is good or not.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.node.map(Node::entries).unwrap_or_default().iter().map(|entry| entry.key.as_str())
     }
 
     pub(crate) fn key_span(&self) -> Span {

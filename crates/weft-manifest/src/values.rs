@@ -151,7 +151,7 @@ macro_rules! schema {
 }
 
 schema! {
-    Time => { "type": "string", "format": "duration", "pattern": "^[0-9]+(ns|us|ms|s|m|h|d)$" };
-    Size => { "type": "string", "format": "size", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" };
+    Time => { "type": "string", "x-form": "duration", "pattern": "^[0-9]+(ns|us|ms|s|m|h|d)$" };
+    Size => { "type": "string", "x-form": "size", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" };
     Later => {};
 }
