@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+const LEAST: f64 = 0.01;
+
 /// Smaller is better.
 pub(crate) struct Figure {
     pub(crate) name: String,
@@ -26,7 +28,8 @@ impl Figure {
 
     /// As a row: the peer is the promise, the ratio is bigger where ours is better.
     pub(crate) fn json(&self) -> Value {
-        let ratio = self.promised.map(|promised| promised / self.value);
+        // A difference can be below nothing: that is as good as the least that is told apart.
+        let ratio = self.promised.map(|promised| promised / self.value.max(LEAST));
         json!({"name": self.name, "unit": self.unit, "ours": self.value, "peer": self.promised, "ratio": ratio, "spread": self.spread})
     }
 }

@@ -1,7 +1,8 @@
 //! `bench http`: the rows that Weft promises.
 
 use crate::{
-    args::Args,
+    args::{Args, place},
+    figure::Figure,
     peers::{Kind, start},
     syscalls,
     turns::{Row, compare},
@@ -38,6 +39,20 @@ const ROWS: &[(&str, Kind, Kind)] = &[
 ];
 /// Where a promise is measured in two ways, the lower ratio is the promise's.
 const STRICTER: (&str, &str) = ("reuse/wasmtime-serve-reuse", "reuse/wasmtime-serve-reuse-");
+
+/// What our policies and telemetry cost: our CPU a request beyond that of `wasmtime serve`, which has neither, on the same
+/// component, engine and reuse. It includes whatever else we do differently, so it is a bound from above.
+pub(crate) fn policy(rows: &[Row]) -> Option<Figure> {
+    let row = rows.iter().find(|row| row.name == "reuse/wasmtime-serve-reuse-0.2")?;
+    Some(Figure::of("cpu/policy-and-telemetry", "µs", &[row.ours_cpu - row.peer_cpu], Some(5.0)))
+}
+
+/// The release binary in megabytes.
+pub(crate) fn size() -> Result<Figure, String> {
+    let binary = place("WEFT_BENCH_WEFT")?;
+    let bytes = std::fs::metadata(&binary).map_err(|e| format!("{}: {e}", binary.display()))?.len();
+    Ok(Figure::of("size/weft", "MB", &[bytes as f64 / 1e6], Some(60.0)))
+}
 
 pub(crate) fn run(args: &Args) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();

@@ -45,8 +45,12 @@ fn bench(what: &str, args: &Args) -> Result<(), String> {
     match what {
         "http" => {
             let rows = http::run(args)?;
-            print(args, &table::json(&rows), &table::markdown(&rows))?;
-            keep("http", &table::markdown(&rows), args)
+            let mut also: Vec<Figure> = http::policy(&rows).into_iter().collect();
+            also.push(http::size()?);
+            let table = format!("{}\n{}", table::markdown(&rows), figure::markdown(&also));
+            let json = table::json(&rows).into_iter().chain(also.iter().map(Figure::json)).collect();
+            print(args, &json, &table)?;
+            keep("http", &table, args)
         }
         "cold" => figures("cold", &cold::run(args)?, args),
         "idle" => figures("idle", &idle::run(args)?, args),

@@ -16,7 +16,7 @@ const PROMISED: &[(&str, f64)] = &[
 ];
 
 /// A list of `{name, ours, peer, ratio, spread}`.
-pub(crate) fn json(rows: &[Row]) -> Value {
+pub(crate) fn json(rows: &[Row]) -> Vec<Value> {
     let row = |r: &Row| json!({"name": r.name, "ours": r.ours, "peer": r.peer, "ratio": r.ratio, "spread": r.spread});
     rows.iter().map(row).collect()
 }
@@ -98,7 +98,7 @@ mod tests {
     fn json_has_the_five_fields() {
         let expected =
             json!([{"name": "reuse/hyper", "ours": 90000.0, "peer": 150000.0, "ratio": 0.6, "spread": 0.02}]);
-        assert_eq!(json(&[row()]), expected);
+        assert_eq!(Value::from(json(&[row()])), expected);
     }
 
     #[test]

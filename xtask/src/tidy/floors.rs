@@ -37,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "weft-build",
         ],
     ),
-    ("weft", &["weft-types", "weft-api", "weft-manifest", "weft-build", "weft-traffic", "weft-node"]),
+    ("weft", &["weft-types", "weft-api", "weft-manifest", "weft-build", "weft-traffic", "weft-telemetry", "weft-node"]),
     ("weft-bench", &["weft-types"]),
     ("xtask", &["weft-types", "weft-build"]),
 ];
