@@ -41,7 +41,8 @@ impl Disk {
 pub(crate) fn near(path: &Path) -> Option<String> {
     let wanted = path.file_name()?.to_str()?;
     let entries = fs::read_dir(path.parent()?).ok()?.take(1000).flatten();
-    let names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let names: Vec<String> = names.filter(|name| name != wanted).collect();
     nearest(wanted, names.iter().map(String::as_str)).map(|near| shown(near))
 }
 

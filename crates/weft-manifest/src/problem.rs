@@ -105,8 +105,11 @@ impl Diagnostic for Drawn<'_> {
         self.0.source.as_ref().map(|source| source as _)
     }
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let label = |(span, text): &(Span, String)| LabeledSpan::new(Some(text.clone()), span.start, span.len());
-        Some(Box::new(self.0.marks.iter().map(label)))
+        let label = |(i, (span, text)): (usize, &(Span, String))| match i {
+            0 => LabeledSpan::new_primary_with_span(Some(text.clone()), span.clone()),
+            _ => LabeledSpan::new_with_span(Some(text.clone()), span.clone()),
+        };
+        Some(Box::new(self.0.marks.iter().enumerate().map(label)))
     }
 }
 
@@ -143,7 +146,10 @@ impl Report {
     /// For people: message, snippet with the place marked, help.
     pub fn render(&self, look: Look) -> String {
         let theme = if look.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_width(look.width.clamp(40, 400)).with_links(false);
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(look.width.clamp(40, 400))
+            .with_links(false)
+            .with_wrap_lines(false);
         let mut out = String::new();
         for problem in self.problems.iter().take(Self::SHOWN_MAX) {
             // Writing to a string fails only if a Display does; then the plain sentence must do.

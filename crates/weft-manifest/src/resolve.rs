@@ -24,7 +24,9 @@ pub(crate) fn resolve(
     disk: Disk,
 ) -> Result<Application, Report> {
     let root = Spot::root(&parsed.tree);
-    let mut resolver = Resolver { source, author: &parsed.value, root: &root, folder, disk, problems: parsed.problems };
+    let whole = parsed.problems.is_empty();
+    let mut resolver =
+        Resolver { source, author: &parsed.value, root: &root, whole, folder, disk, problems: parsed.problems };
     let application = resolver.application(&root);
     match (application, resolver.problems.is_empty()) {
         (Some(application), true) => Ok(application),
@@ -36,6 +38,8 @@ struct Resolver<'a> {
     source: &'a Source,
     author: &'a author::Manifest,
     root: &'a Spot<'a>,
+    /// Nothing was left out of `author`.
+    whole: bool,
     folder: &'a Path,
     disk: Disk,
     problems: Vec<Problem>,
@@ -65,10 +69,7 @@ impl Resolver<'_> {
             routes: routes.into_iter().flatten().collect(),
             origin: Some(origin),
         };
-        // A route that lost its bad methods or headers could tie where what was meant does not.
-        if self.problems.is_empty() {
-            self.table(&application, &root.key("route"));
-        }
+        self.table(&application, &root.key("route"));
         Some(application)
     }
 
@@ -111,7 +112,7 @@ impl Resolver<'_> {
                 ),
             };
             let message = format!("`{}` {why}", shown(&component.source));
-            self.problem(at.key("source").value_span(), code::FILE_MISSING, message, "looked for here", &help);
+            self.problem(at.key("source").value_span(), code::FILE_MISSING, message, "this path", &help);
         }
     }
 
@@ -122,7 +123,7 @@ impl Resolver<'_> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("paths are relative to the folder of {}", self.source.file),
             };
-            self.problem(span, code::FILE_MISSING, format!("`{}` {why}", shown(written)), "looked for here", &help);
+            self.problem(span, code::FILE_MISSING, format!("`{}` {why}", shown(written)), "this path", &help);
         }
     }
 
@@ -321,12 +322,16 @@ impl Resolver<'_> {
         };
         let mut found = Vec::new();
         for error in errors {
+            // A route that lost its bad methods or headers could tie where what was meant does not.
+            if !self.whole && error.code == code::ROUTE_CONFLICT {
+                continue;
+            }
             let Some(spot) = row(&error.place) else {
                 found.push(Problem::route(&error));
                 continue;
             };
             let problem =
-                Problem::at(self.source, spot.key("path").value_span(), error.code, &error.message, "this route");
+                Problem::at(self.source, spot.key(error.key).value_span(), error.code, &error.message, "this route");
             let problem = match error.other.as_ref().and_then(row) {
                 Some(other) => problem.mark(other.key("path").value_span(), "and this one"),
                 None => problem,

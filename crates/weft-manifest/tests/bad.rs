@@ -565,7 +565,7 @@ component = "pai"
               8 │ [component.api]
               9 │ source = "gone.wasm"
                 ·          ─────┬─────
-                ·               ╰── looked for here
+                ·               ╰── this path
              10 │ stores = { default = "orders" }
                 ╰────
               help: build it first, or let `weft build` do it: `[component.api] build = { command = "…" }`
@@ -619,7 +619,7 @@ build = { command = "make", dir = "nowhere" }
              4 │ [component.api]
              5 │ source = "apii.wasm"
                ·          ─────┬─────
-               ·               ╰── looked for here
+               ·               ╰── this path
              6 │ files = [{ from = "publik", to = "/assets" }, { from = "public", to = "/assets/" }, { from = "public", to = "../x" }]
                ╰────
               help: did you mean `api.wasm`?
@@ -641,7 +641,7 @@ build = { command = "make", dir = "nowhere" }
              7 │ [component.kitchen]
              8 │ source = "kitchen/dist/kitchen.wasm"
                ·          ─────────────┬─────────────
-               ·                       ╰── looked for here
+               ·                       ╰── this path
              9 │ [component.folder]
                ╰────
               help: build it first, or let `weft build` do it: `[component.kitchen] build = { command = "…" }`
@@ -652,10 +652,10 @@ build = { command = "make", dir = "nowhere" }
               9 │ [component.folder]
              10 │ source = "public"
                 ·          ────┬───
-                ·              ╰── looked for here
+                ·              ╰── this path
              11 │ [component.built]
                 ╰────
-              help: did you mean `public`?
+              help: build it first, or let `weft build` do it: `[component.folder] build = { command = "…" }`
             file-missing
 
               × `nowhere` does not exist
@@ -663,7 +663,7 @@ build = { command = "make", dir = "nowhere" }
              12 │ source = "not/yet.wasm"
              13 │ build = { command = "make", dir = "nowhere" }
                 ·                                   ────┬────
-                ·                                       ╰── looked for here
+                ·                                       ╰── this path
                 ╰────
               help: paths are relative to the folder of weft.toml
         "#]],
@@ -697,9 +697,9 @@ redirect = { to = "/b/:id" }
         expect![[r#"
             route-conflict
 
-              × `POST|GET /orders/:number` of application `shop` (weft.toml:10) matches the same requests as
-              │ `GET /orders/:id` of application `shop` (weft.toml:6)
-                ╭─[weft.toml:7:8]
+              × `POST|GET /orders/:number` of application `shop` matches the same requests as `GET /
+              │ orders/:id` of application `shop` (weft.toml:6)
+                ╭─[weft.toml:11:8]
               6 │ [[route]]
               7 │ path = "/orders/:id"
                 ·        ──────┬──────
@@ -715,7 +715,7 @@ redirect = { to = "/b/:id" }
               help: tell them apart by host, path, method or the number of headers, or remove one
             manifest-type
 
-              × weft.toml:14: the route's path `orders` cannot be used: it must begin with `/`
+              × the route's path `orders` cannot be used: it must begin with `/`
                 ╭─[weft.toml:15:8]
              14 │ [[route]]
              15 │ path = "orders"
@@ -726,16 +726,25 @@ redirect = { to = "/b/:id" }
               help: a path looks like `/orders`, `/orders/:id` or `/assets/*`
             manifest-type
 
-              × weft.toml:17: the route's host `Shop.example:8080` cannot be used: it must be written in lower
-              │ case
-                ╭─[weft.toml:19:8]
+              × the route's host `Shop.example:8080` cannot be used: it must be written in lower case
+                ╭─[weft.toml:18:8]
+             17 │ [[route]]
              18 │ host = "Shop.example:8080"
+                ·        ─────────┬─────────
+                ·                 ╰── this route
              19 │ path = "/a"
-                ·        ──┬─
-                ·          ╰── this route
-             20 │ redirect = { to = "/b/:id" }
                 ╰────
               help: a host looks like `shop.example.com` or `*.example.com`; leave it out to match any
+            manifest-type
+
+              × the route's redirect `/b/:id` cannot be used: the path has no parameter `:id`
+                ╭─[weft.toml:20:12]
+             19 │ path = "/a"
+             20 │ redirect = { to = "/b/:id" }
+                ·            ────────┬────────
+                ·                    ╰── this route
+                ╰────
+              help: redirect to `/path` or `https://host/path`; a segment `:name` is filled from the path
         "#]],
     );
 }
@@ -774,7 +783,7 @@ policy = { concurrency = 4 }
             manifest-duplicate
 
               × `component` and `redirect` exclude each other
-                ╭─[weft.toml:8:1]
+                ╭─[weft.toml:9:1]
               7 │ path = "/a"
               8 │ component = "api"
                 · ────┬────
@@ -1009,7 +1018,7 @@ policy = { concurrency = 8 }
             manifest-duplicate
 
               × component `api` has two values for `concurrency`
-               ╭─[weft.toml:6:12]
+               ╭─[weft.toml:7:12]
              5 │ source = "api.wasm"
              6 │ limits = { concurrency = 4, instances = 8, age = "1h" }
                ·            ─────┬─────
@@ -1206,7 +1215,7 @@ file = "secrets.toml"
             manifest-duplicate
 
               × `0.0.0.0:443` is listened on twice
-               ╭─[node.toml:3:32]
+               ╭─[node.toml:3:47]
              2 │ node = 1
              3 │ listen = { http = [], https = ["0.0.0.0:443", "0.0.0.0:443"] }
                ·                                ──────┬──────  ──────┬──────
@@ -1240,7 +1249,7 @@ file = "secrets.toml"
             manifest-duplicate
 
               × `a.example` has two certificates
-                ╭─[node.toml:5:9]
+                ╭─[node.toml:9:23]
               4 │ [[tls]]
               5 │ hosts = ["a.example"]
                 ·         ──────┬──────

@@ -24,13 +24,15 @@ use crate::{
     tie,
 };
 
-/// Why a route cannot be part of a table. `Display` is the whole sentence, both places included.
+/// Why a route cannot be part of a table. `Display` is the place and the message, which names the other place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{place}: {message}")]
 pub struct RouteError {
     pub code: Code,
     pub message: String,
     pub place: Place,
+    /// The manifest's key that is wrong: `path`, `host` or `redirect`.
+    pub key: &'static str,
     /// The route it conflicts with, which came first.
     pub other: Option<Place>,
     pub help: String,
@@ -82,7 +84,7 @@ impl Table {
                     break;
                 }
                 Ok(route) => table.insert(route),
-                Err(error) => errors.push(*error),
+                Err(mut wrong) => errors.append(&mut wrong),
             }
         }
         for node in &table.nodes {
@@ -241,8 +243,9 @@ impl Node {
 fn too_many(route: &CompiledRoute) -> RouteError {
     RouteError {
         code: weft_types::code::MANIFEST_UNSUPPORTED,
-        message: format!("{}: a node serves at most {} routes", route.spec.place, Table::ROUTES_MAX),
+        message: format!("a node serves at most {} routes", Table::ROUTES_MAX),
         place: route.spec.place.clone(),
+        key: "path",
         other: None,
         help: "serve some of the applications from another node".to_owned(),
     }
@@ -260,35 +263,31 @@ fn params<'a>(route: &'a CompiledRoute, path: &'a str) -> Result<SmallVec<[Param
 }
 
 impl CompiledRoute {
-    fn new(spec: RouteSpec, index: u32) -> Result<Self, Box<RouteError>> {
-        let bad = |what: &str, text: &str, why: &str, help: &str| {
-            Box::new(RouteError {
-                code: weft_types::code::MANIFEST_TYPE,
-                message: format!("{}: the route's {what} `{text}` cannot be used: {why}", spec.place),
-                place: spec.place.clone(),
-                other: None,
-                help: help.to_owned(),
-            })
-        };
-        let pattern = Pattern::parse(&spec.path).map_err(|why| {
-            bad("path", &spec.path, &why, "a path looks like `/orders`, `/orders/:id` or `/assets/*`")
-        })?;
-        let host = HostPattern::parse(spec.host.as_deref()).map_err(|why| {
-            let help = "a host looks like `shop.example.com` or `*.example.com`; leave it out to match any";
-            bad("host", spec.host.as_deref().unwrap_or_default(), why, help)
-        })?;
-        if let Action::Redirect { to, status } = &spec.action {
-            check_redirect(to, *status, &pattern).map_err(|why| {
-                bad(
-                    "redirect",
-                    to,
-                    &why,
-                    "redirect to `/path` or `https://host/path`; `/:name` is filled from the path",
-                )
-            })?;
+    fn new(spec: RouteSpec, index: u32) -> Result<Self, Vec<RouteError>> {
+        let mut wrong = Vec::new();
+        let pattern = Pattern::parse(&spec.path);
+        if let Err(why) = &pattern {
+            let help = "a path looks like `/orders`, `/orders/:id` or `/assets/*`";
+            wrong.push(bad(&spec, "path", &spec.path, why, help));
         }
-        let methods = Methods::new(&spec.methods);
-        Ok(Self { host, pattern, methods, index, spec })
+        let host = HostPattern::parse(spec.host.as_deref());
+        if let Err(why) = &host {
+            let help = "a host looks like `shop.example.com` or `*.example.com`; leave it out to match any";
+            wrong.push(bad(&spec, "host", spec.host.as_deref().unwrap_or_default(), why, help));
+        }
+        if let Action::Redirect { to, status } = &spec.action
+            && let Err(why) = check_redirect(to, *status, pattern.as_ref().ok())
+        {
+            let help = "redirect to `/path` or `https://host/path`; a segment `:name` is filled from the path";
+            wrong.push(bad(&spec, "redirect", to, &why, help));
+        }
+        match (pattern, host) {
+            (Ok(pattern), Ok(host)) if wrong.is_empty() => {
+                let methods = Methods::new(&spec.methods);
+                Ok(Self { host, pattern, methods, index, spec })
+            }
+            _ => Err(wrong),
+        }
     }
 
     /// Whether the path ends in `*`.
@@ -317,7 +316,19 @@ pub(crate) fn header_matches(wanted: &HeaderMatch, head: &RequestHead<'_>) -> bo
     }
 }
 
-fn check_redirect(to: &str, status: u16, pattern: &Pattern) -> Result<(), String> {
+fn bad(spec: &RouteSpec, key: &'static str, text: &str, why: &str, help: &str) -> RouteError {
+    RouteError {
+        code: weft_types::code::MANIFEST_TYPE,
+        message: format!("the route's {key} `{text}` cannot be used: {why}"),
+        place: spec.place.clone(),
+        key,
+        other: None,
+        help: help.to_owned(),
+    }
+}
+
+/// Without a pattern, which is told as an error of its own, parameters are not looked at.
+fn check_redirect(to: &str, status: u16, pattern: Option<&Pattern>) -> Result<(), String> {
     if !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Err(format!("status {status} is no redirect: use 301, 302, 303, 307 or 308"));
     }
@@ -328,6 +339,7 @@ fn check_redirect(to: &str, status: u16, pattern: &Pattern) -> Result<(), String
     if let Some(c) = to.chars().find(|c| c.is_control() || c.is_whitespace() || !c.is_ascii()) {
         return Err(format!("it holds {c:?}, which must be percent-encoded"));
     }
+    let Some(pattern) = pattern else { return Ok(()) };
     let wanted = |segment: &&str| segment.strip_prefix(':').is_some_and(|name| !pattern.params().any(|p| p == name));
     match to.split('/').find(wanted) {
         Some(segment) => Err(format!("the path has no parameter `{segment}`")),

@@ -28,13 +28,12 @@ fn headers_exclude(a: &CompiledRoute, b: &CompiledRoute) -> bool {
 }
 
 fn error(earlier: &CompiledRoute, later: &CompiledRoute) -> RouteError {
-    let say = |route: &CompiledRoute| {
-        format!("`{}` of application `{}` ({})", route.title(), route.spec.application, route.spec.place)
-    };
+    let say = |route: &CompiledRoute| format!("`{}` of application `{}`", route.title(), route.spec.application);
     RouteError {
         code: code::ROUTE_CONFLICT,
-        message: format!("{} matches the same requests as {}", say(later), say(earlier)),
+        message: format!("{} matches the same requests as {} ({})", say(later), say(earlier), earlier.spec.place),
         place: later.spec.place.clone(),
+        key: "path",
         other: Some(earlier.spec.place.clone()),
         help: "tell them apart by host, path, method or the number of headers, or remove one".to_owned(),
     }

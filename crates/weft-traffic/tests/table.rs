@@ -131,7 +131,7 @@ fn a_tie_shows_both_places_also_across_applications() {
     assert_eq!(errors[0].code, code::ROUTE_CONFLICT);
     assert_eq!(
         errors[0].to_string(),
-        "`POST|GET shop.example/orders/:number` of application `billing` (billing/weft.toml:12) matches the same \
+        "billing/weft.toml:12: `POST|GET shop.example/orders/:number` of application `billing` matches the same \
          requests as `GET shop.example/orders/:id` of application `shop` (weft.toml:31)"
     );
     assert_eq!(errors[0].other.as_ref().map(|place| place.line), Some(31));
@@ -191,7 +191,7 @@ fn every_error_of_a_table_is_told_at_once() {
     let wanted = [
         "weft.toml:1: the route's path `/a/*/b` cannot be used: `*` may only be the whole last segment",
         "weft.toml:2: the route's host `Shop` cannot be used: it must be written in lower case",
-        "`GET /a` of application `shop` (weft.toml:4) matches the same requests as `GET /a` of application `shop` (weft.toml:3)",
+        "weft.toml:4: `GET /a` of application `shop` matches the same requests as `GET /a` of application `shop` (weft.toml:3)",
         "weft.toml:5: the route's redirect `/x/:nr` cannot be used: the path has no parameter `:nr`",
         "weft.toml:6: the route's redirect `/x` cannot be used: status 200 is no redirect: use 301, 302, 303, 307 or 308",
         "weft.toml:7: the route's redirect `javascript:alert(1)` cannot be used: it is neither a path nor an http or https URL",
