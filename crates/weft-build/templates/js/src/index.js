@@ -1,0 +1,10 @@
+export default {
+  fetch(request) {
+    if (request.method === "POST") return echo(request);
+    return new Response("Hello from {{language}}!\n");
+  },
+};
+
+async function echo(request) {
+  return new Response(await request.bytes(), { headers: { "content-type": "text/plain" } });
+}
