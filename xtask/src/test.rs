@@ -17,6 +17,7 @@ pub(crate) fn run(deep: bool) -> Done {
     }
     if deep {
         command.env("WEFT_DEEP", "1");
+        command.env("NEXTEST_PROFILE", "deep");
     }
     sh(&mut command)
 }

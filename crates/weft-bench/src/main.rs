@@ -13,6 +13,7 @@ mod node;
 mod peers;
 mod process;
 mod server;
+mod store;
 mod syscalls;
 mod table;
 mod turns;
@@ -54,8 +55,13 @@ fn bench(what: &str, args: &Args) -> Result<(), String> {
         }
         "cold" => figures("cold", &cold::run(args)?, args),
         "idle" => figures("idle", &idle::run(args)?, args),
-        "all" => ["http", "cold", "idle"].into_iter().try_for_each(|each| bench(each, args)),
-        other => Err(format!("nothing called `{other}` can be measured: http, cold, idle, all")),
+        "store" => {
+            let (rows, table) = store::run(args)?;
+            print(args, &rows.into(), &table)?;
+            keep("store", &table, args)
+        }
+        "all" => ["http", "cold", "store", "idle"].into_iter().try_for_each(|each| bench(each, args)),
+        other => Err(format!("nothing called `{other}` can be measured: http, cold, idle, store, all")),
     }
 }
 
