@@ -297,10 +297,9 @@ impl Application {
 
     /// Every secret that some component may read: `(component, key that the guest reads, secret's name)`.
     pub fn secrets(&self) -> impl Iterator<Item = (&Name, &str, &str)> {
-        let pairs = self.components.iter().flat_map(|(name, component)| {
+        self.components.iter().flat_map(|(name, component)| {
             component.grants.secrets.iter().map(move |(key, secret)| (name, key.as_str(), secret.as_str()))
-        });
-        pairs
+        })
     }
 }
 

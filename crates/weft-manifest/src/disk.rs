@@ -43,7 +43,7 @@ pub(crate) fn near(path: &Path) -> Option<String> {
     let entries = fs::read_dir(path.parent()?).ok()?.take(1000).flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let names: Vec<String> = names.filter(|name| name != wanted).collect();
-    nearest(wanted, names.iter().map(String::as_str)).map(|near| shown(near))
+    nearest(wanted, names.iter().map(String::as_str)).map(shown)
 }
 
 /// Reads a manifest, refusing what is too long before it is in memory.

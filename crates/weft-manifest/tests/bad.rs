@@ -142,8 +142,7 @@ wibble = true
                 · ───┬──
                 ·    ╰── unknown key
                 ╰────
-              help: the keys here are `build`, `config`, `env`, `files`, `isolation`, `limits`, `outbound`,
-                    `policy`, `private-networks`, `secrets`, `source`, `stores`
+              help: the keys here are `build`, `config`, `env`, `files`, `isolation`, `limits`, `outbound`, `policy`, `private-networks`, `secrets`, `source`, `stores`
         "#]],
     );
 }
@@ -697,8 +696,7 @@ redirect = { to = "/b/:id" }
         expect![[r#"
             route-conflict
 
-              × `POST|GET /orders/:number` of application `shop` matches the same requests as `GET /
-              │ orders/:id` of application `shop` (weft.toml:6)
+              × `POST|GET /orders/:number` of application `shop` matches the same requests as `GET /orders/:id` of application `shop` (weft.toml:6)
                 ╭─[weft.toml:11:8]
               6 │ [[route]]
               7 │ path = "/orders/:id"
@@ -932,8 +930,7 @@ hold = "5m"
               help: remove `topic`; nothing is ignored silently
             manifest-unsupported
 
-              × `component.api.slo` cannot be used: service level objectives are not judged by this version
-              │ yet
+              × `component.api.slo` cannot be used: service level objectives are not judged by this version yet
                 ╭─[weft.toml:13:1]
              12 │ source = "api.wasm"
              13 │ slo = { availability = "99.9%" }
@@ -944,8 +941,7 @@ hold = "5m"
               help: remove `slo`; nothing is ignored silently
             manifest-unsupported
 
-              × `component.api.link` cannot be used: components cannot be linked to each other in this version
-              │ yet
+              × `component.api.link` cannot be used: components cannot be linked to each other in this version yet
                 ╭─[weft.toml:14:1]
              13 │ slo = { availability = "99.9%" }
              14 │ link = { "shop:pricing/quote" = { to = "kitchen" } }
@@ -967,8 +963,7 @@ hold = "5m"
               help: remove `consumer`; nothing is ignored silently
             manifest-unsupported
 
-              × `rollout` cannot be used: a new revision replaces the old one at once in this version; there
-              │ are no steps yet
+              × `rollout` cannot be used: a new revision replaces the old one at once in this version; there are no steps yet
                 ╭─[weft.toml:17:2]
              16 │ topic = "order-placed"
              17 │ [rollout]

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::{
     Action, CompiledRoute, Miss, RequestHead, Table,
+    compiled::header_matches,
     host::Host,
     path,
     pattern::{Part, Pattern},
-    table::header_matches,
 };
 
 /// What [`Table::explain`] answers.

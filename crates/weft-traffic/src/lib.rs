@@ -24,9 +24,12 @@
 //! which waiter to wake. [`Policy::resolve`] folds the levels of a manifest into one policy, with origins.
 
 mod admission;
+mod compiled;
 mod explain;
 mod head;
 mod host;
+mod map;
+mod methods;
 mod path;
 mod pattern;
 mod policy;
@@ -36,8 +39,9 @@ mod tie;
 pub mod units;
 
 pub use admission::{Admission, Admit, Limits, Ticket};
+pub use compiled::{CompiledRoute, RouteError};
 pub use explain::{Candidate, Explanation, Origin};
 pub use head::{Found, Miss, Param, RequestHead};
 pub use policy::{Patch, Policy, Resolution};
 pub use route::{Action, Files, HeaderMatch, Place, RouteSpec};
-pub use table::{CompiledRoute, RouteError, Table};
+pub use table::Table;

@@ -14,6 +14,12 @@ pub struct Place {
     pub column: u32,
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
 /// One route of one application.
 #[derive(Debug, Clone)]
 pub struct RouteSpec {
