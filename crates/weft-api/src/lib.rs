@@ -1,1 +1,19 @@
-//! weft-api
+//! The admin API: what is asked of a node and what it answers, and the OpenAPI document made from that.
+//!
+//! Types only: `weft-control` answers, the command line asks, and both find the addresses in [`path`].
+
+mod application;
+mod apply;
+mod explain;
+pub mod openapi;
+pub mod path;
+mod problem;
+mod status;
+
+pub use application::{
+    Application, ApplicationSummary, Applications, Change, Component, Revision, Revisions, Route, Routes, State,
+};
+pub use apply::{ARTEFACT_BYTES_MAX, Applied, Apply, Artefact, Folder, REQUEST_BYTES_MAX, Removed, Rollback};
+pub use explain::{Candidate, ExplainQuery, Explanation, Param, PolicyField, QueryError, Service};
+pub use problem::{Place, Problem};
+pub use status::{ApplicationStatus, ComponentStatus, Listener, NodeState, Serves, Status, StoreStatus};

@@ -1,0 +1,80 @@
+//! The node at one moment.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use weft_types::Name;
+
+use crate::application::{ApplicationSummary, State};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Status {
+    pub version: String,
+    /// Milliseconds since the Unix epoch.
+    pub started_ms: u64,
+    pub node: NodeState,
+    pub listeners: Vec<Listener>,
+    /// The folder in which it keeps everything.
+    pub data: String,
+    pub stores: Vec<StoreStatus>,
+    pub applications: Vec<ApplicationStatus>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeState {
+    Starting,
+    Ready,
+    /// Finishes what it has begun, takes nothing new.
+    Draining,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Listener {
+    #[schema(example = "https://127.0.0.1:3443")]
+    pub url: String,
+    pub serves: Serves,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Serves {
+    Applications,
+    Admin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct StoreStatus {
+    #[schema(example = "embedded")]
+    pub engine: String,
+    pub writable: bool,
+    /// Why it refuses writes; empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ApplicationStatus {
+    pub summary: ApplicationSummary,
+    pub components: Vec<ComponentStatus>,
+}
+
+/// A component's counts since it was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ComponentStatus {
+    #[schema(value_type = String)]
+    pub name: Name,
+    pub state: State,
+    pub invocations: u64,
+    /// Of these, the component's own failures.
+    pub failures: u64,
+    /// Refused to protect something.
+    pub shed: u64,
+    pub active: u64,
+    pub waiting: u64,
+    pub instances: u64,
+}
