@@ -24,6 +24,7 @@ use crate::{
     http2, http3, http_values, judge, limits,
     load::{self, ComponentSpec, Handler, LoadError, Pre},
     pool::{Exports, Live, Pool},
+    services::Lent,
 };
 
 /// What a guest may copy through the host in one call of a host function, in bytes.
@@ -33,6 +34,7 @@ const HOSTCALL_BYTES_MAX: usize = 32 << 20;
 pub struct Component {
     host: Arc<Shared>,
     spec: ComponentSpec,
+    lent: Arc<Lent>,
     digest: Digest,
     handler: Handler,
     loaded: ArcSwapOption<Pre>,
@@ -58,9 +60,11 @@ impl Host {
     /// Compiles a component, or maps its compiled code. Blocks for as long as compiling takes: call it off the
     /// threads that serve.
     pub fn load(&self, spec: ComponentSpec) -> Result<Arc<Component>, LoadError> {
+        let lent = Lent::new(&self.0.services, &spec.application, &spec.component, &spec.grants, &self.0.clock)?;
         let pre = load::load(&self.0, &spec.wasm)?;
         Ok(Arc::new(Component {
             host: Arc::clone(&self.0),
+            lent: Arc::new(lent),
             digest: spec.wasm.digest(),
             handler: pre.handler(),
             loaded: ArcSwapOption::from_pointee(pre),
@@ -167,7 +171,7 @@ impl Component {
             Pre::Http3(pre) => pre.engine(),
             Pre::Values(pre) => pre.engine(),
         };
-        let guest = Guest::new(Arc::clone(&self.spec.grants), self.spec.limits.memory);
+        let guest = Guest::new(Arc::clone(&self.lent), self.spec.limits.memory);
         let mut store = Store::new(side, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_epoch_deadline(1);
@@ -187,6 +191,7 @@ impl Component {
 
     fn reusable(&self, mut live: Live) -> Option<Live> {
         live.served += 1;
+        live.store.data_mut().end();
         (self.spec.isolation == Isolation::Instance).then_some(live)
     }
 

@@ -16,7 +16,11 @@ use std::{
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 use weft_types::Clock;
 
-use crate::{cache::CodeCache, guest::Guest};
+use crate::{
+    cache::CodeCache,
+    guest::Guest,
+    services::{self, Services},
+};
 
 /// How long a guest may run before it is asked to yield, and the grain of every CPU limit.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -30,11 +34,13 @@ pub struct HostOptions {
     pub instances_max: u32,
     /// No component may be given a larger memory than this, in bytes.
     pub memory_max: u64,
+    /// What this node has to lend.
+    pub services: Services,
 }
 
 impl HostOptions {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, cache: None, instances_max: 1_000, memory_max: 4 << 30 }
+        Self { clock, cache: None, instances_max: 1_000, memory_max: 4 << 30, services: Services::default() }
     }
 }
 
@@ -47,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) concurrent: Side,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) memory_max: u64,
+    pub(crate) services: Services,
     stop: Arc<AtomicBool>,
 }
 
@@ -64,7 +71,8 @@ impl Host {
         let concurrent = side(&options, true)?;
         let stop = Arc::new(AtomicBool::new(false));
         spawn_ticker([plain.engine.clone(), concurrent.engine.clone()], Arc::clone(&stop));
-        Ok(Self(Arc::new(Shared { plain, concurrent, clock: options.clock, memory_max: options.memory_max, stop })))
+        let HostOptions { clock, memory_max, services, .. } = options;
+        Ok(Self(Arc::new(Shared { plain, concurrent, clock, memory_max, services, stop })))
     }
 }
 
@@ -83,6 +91,7 @@ fn side(options: &HostOptions, concurrency: bool) -> wasmtime::Result<Side> {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    services::link(&mut linker)?;
     let cache = options.cache.as_ref().and_then(|root| CodeCache::open(root, &engine));
     Ok(Side { engine, linker, cache })
 }

@@ -1,16 +1,36 @@
 //! What a component may touch and use. Nothing is granted by default.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use crate::services::Secret;
 
 /// One component's grants, as its application's manifest resolved them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Grants {
     pub env: Vec<(String, String)>,
+    /// Secrets that the guest reads as variables of its environment, by their names.
+    pub secret_env: BTreeMap<String, Secret>,
     /// `wasi:config`, and `weft.toml`'s `config` table.
     pub config: BTreeMap<String, String>,
+    /// Secrets that the guest reads as configuration, by the key it asks for. Not part of `get-all`.
+    pub secrets: BTreeMap<String, Secret>,
     /// The name that the guest opens → our store's name.
     pub stores: BTreeMap<String, String>,
     pub files: Vec<Folder>,
+}
+
+/// Secrets by name alone.
+impl fmt::Debug for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grants")
+            .field("env", &self.env)
+            .field("secret_env", &self.secret_env.keys())
+            .field("config", &self.config)
+            .field("secrets", &self.secrets.keys())
+            .field("stores", &self.stores)
+            .field("files", &self.files)
+            .finish()
+    }
 }
 
 /// A folder of the host that the guest sees at `to`.

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-use crate::{call::Call, grants::Grants, limits::Memory};
+use crate::{
+    call::Call,
+    limits::Memory,
+    services::{self, Lent, Stdio},
+};
 
 /// Resources that one instance may hold at once.
 const RESOURCES_MAX: usize = 10_000;
@@ -20,14 +24,23 @@ pub(crate) struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     pub(crate) memory: Memory,
-    grants: Arc<Grants>,
+    lent: Arc<Lent>,
+    stdio: Option<Arc<Stdio>>,
 }
 
 impl Guest {
-    pub(crate) fn new(grants: Arc<Grants>, memory_limit: u64) -> Self {
+    pub(crate) fn new(lent: Arc<Lent>, memory_limit: u64) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
-        Self { table, wasi: None, http: WasiHttpCtx::new(), hooks: Hooks, memory: Memory::new(memory_limit), grants }
+        Self {
+            table,
+            wasi: None,
+            http: WasiHttpCtx::new(),
+            hooks: Hooks,
+            memory: Memory::new(memory_limit),
+            lent,
+            stdio: None,
+        }
     }
 
     /// The call in progress.
@@ -38,29 +51,36 @@ impl Guest {
     /// Hands the instance to its next call.
     pub(crate) fn begin(&mut self, call: Arc<Call>) {
         call.memory_is(self.memory.used());
+        if let Some(stdio) = &self.stdio {
+            stdio.serve(Some(Arc::clone(&call)));
+        }
         self.memory.call = Some(call);
     }
-}
 
-/// An environment and folders, and nothing else: no arguments, no sockets, no inherited streams.
-fn wasi(grants: &Grants) -> WasiCtx {
-    let mut builder = WasiCtx::builder();
-    for (key, value) in &grants.env {
-        builder.env(key, value);
-    }
-    for folder in &grants.files {
-        let perms = if folder.write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-        if let Err(error) = builder.preopened_dir(&folder.from, &folder.to, perms) {
-            tracing::error!(folder = %folder.from.display(), %error, "cannot open a granted folder");
+    /// The call has ended; the instance waits for its next.
+    pub(crate) fn end(&mut self) {
+        if let Some(stdio) = &self.stdio {
+            stdio.serve(None);
         }
     }
-    builder.build()
+
+    /// What this component may use.
+    pub(crate) fn lent(&self) -> &Arc<Lent> {
+        &self.lent
+    }
+
+    pub(crate) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let grants = &self.grants;
-        let ctx = self.wasi.get_or_insert_with(|| Box::new(wasi(grants)));
+        let (lent, call) = (&self.lent, &self.memory.call);
+        let ctx = self.wasi.get_or_insert_with(|| {
+            let stdio = self.stdio.insert(Stdio::new(Arc::clone(lent.log()), call.clone()));
+            Box::new(services::wasi(lent, stdio))
+        });
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

@@ -21,8 +21,10 @@ mod judge;
 mod limits;
 mod load;
 mod pool;
+mod services;
 
 pub use component::{Component, Stats};
 pub use engine::{Host, HostOptions};
-pub use grants::{Grants, Isolation, Limits};
+pub use grants::{Folder, Grants, Isolation, Limits};
 pub use load::{ComponentSpec, Handler, LoadError, Source};
+pub use services::{GuestLine, GuestLog, GuestLogs, LendError, LogLevel, LogSource, Secret, Services, Stores};

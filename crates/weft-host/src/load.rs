@@ -13,6 +13,7 @@ use crate::{
     grants::{Grants, Isolation, Limits},
     guest::Guest,
     http_values,
+    services::{self, LendError},
 };
 
 /// One component of one revision, as it is to be run.
@@ -103,6 +104,8 @@ pub enum LoadError {
     TooLarge { declared: u64, limit: u64 },
     #[error("it cannot be read: {0}")]
     Unreadable(#[source] io::Error),
+    #[error(transparent)]
+    Lend(#[from] LendError),
 }
 
 impl LoadError {
@@ -114,6 +117,7 @@ impl LoadError {
             Self::UnknownImport { .. } => code::UNKNOWN_IMPORT,
             Self::NoHandler(_) => code::NO_HANDLER,
             Self::Unreadable(_) => code::FILE_MISSING,
+            Self::Lend(error) => error.code(),
         }
     }
 }
@@ -158,7 +162,10 @@ pub(crate) fn load(shared: &Shared, source: &Source) -> Result<Pre, LoadError> {
 fn link(side: &Side, compiled: &Compiled) -> Result<Pre, LoadError> {
     let exports: Vec<_> = compiled.component_type().exports(&side.engine).map(|(name, _)| name.to_owned()).collect();
     let handler = handler(&exports)?;
-    let pre = side.linker.instantiate_pre(compiled).map_err(|error| missing(&error))?;
+    let unsupported = |error: wasmtime::Error| LoadError::Unsupported(format!("{error:#}"));
+    let own = services::link_for(compiled, &side.engine, &side.linker).map_err(unsupported)?;
+    let linker = own.as_ref().unwrap_or(&side.linker);
+    let pre = linker.instantiate_pre(compiled).map_err(|error| missing(&error))?;
     typed(pre, handler)
 }
 

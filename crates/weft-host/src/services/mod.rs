@@ -16,6 +16,7 @@ mod refusal;
 mod secret;
 mod stdio;
 mod unit;
+mod wasi;
 
 use wasmtime::component::{Linker, LinkerInstance, Lower};
 
@@ -25,6 +26,7 @@ pub(crate) use lend::Lent;
 pub use log::{GuestLine, GuestLog, GuestLogs, LogLevel, LogSource};
 pub use secret::Secret;
 pub(crate) use stdio::Stdio;
+pub(crate) use wasi::wasi;
 
 use crate::guest::Guest;
 
