@@ -54,27 +54,34 @@ pub(crate) fn size() -> Result<Figure, String> {
     Ok(Figure::of("size/weft", "MB", &[bytes as f64 / 1e6], Some(60.0)))
 }
 
-pub(crate) fn run(args: &Args) -> Result<Vec<Row>, String> {
-    let mut rows = Vec::new();
+/// The rows that could be measured, and why others could not.
+pub(crate) fn run(args: &Args) -> (Vec<Row>, Vec<String>) {
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for (name, ours, peer) in ROWS.iter().filter(|(name, ..)| args.wants(name)) {
-        eprintln!("{name}: {} rounds of {:?} each", args.rounds, args.turn);
-        let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
-        let (ours, peer) = (start(*ours, scratch.path())?, start(*peer, scratch.path())?);
-        let mut row = compare(name, &ours, &peer, args.rounds, args.turn)?;
-        if args.syscalls {
-            row.ours_syscalls = syscalls::a_request(&ours);
-            row.peer_syscalls = syscalls::a_request(&peer);
+        match measure(name, *ours, *peer, args) {
+            Ok(row) => rows.push(row),
+            Err(reason) => failed.push(format!("{name}: {reason}")),
         }
-        eprintln!(
-            "  ratio {:.2} ± {:.2}: ours {:.0}/s, {} {:.0}/s",
-            row.ratio, row.spread, row.ours, peer.name, row.peer
-        );
-        rows.push(row);
     }
     let (name, prefix) = STRICTER;
     let stricter = rows.iter().filter(|row| row.name.starts_with(prefix)).min_by(|a, b| a.ratio.total_cmp(&b.ratio));
     if let Some(stricter) = stricter.cloned() {
         rows.push(Row { name: name.into(), ..stricter });
     }
-    Ok(rows)
+    (rows, failed)
+}
+
+fn measure(name: &str, ours: Kind, peer: Kind, args: &Args) -> Result<Row, String> {
+    eprintln!("{name}: {} rounds of {:?} each", args.rounds, args.turn);
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let (ours, peer) = (start(ours, scratch.path())?, start(peer, scratch.path())?);
+    let mut row = compare(name, &ours, &peer, args.rounds, args.turn)?;
+    if args.syscalls {
+        row.ours_syscalls = syscalls::a_request(&ours);
+        row.peer_syscalls = syscalls::a_request(&peer);
+    }
+    let Row { ratio, spread, ours: us, peer: them, ours_cpu, peer_cpu, .. } = row;
+    eprintln!("  ratio {ratio:.2} ± {spread:.2}: ours {us:.0}/s, {} {them:.0}/s", peer.name);
+    eprintln!("  CPU a request: ours {ours_cpu:.1} µs, {} {peer_cpu:.1} µs", peer.name);
+    Ok(row)
 }

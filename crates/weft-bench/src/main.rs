@@ -45,13 +45,13 @@ fn main() -> ExitCode {
 fn bench(what: &str, args: &Args) -> Result<(), String> {
     match what {
         "http" => {
-            let rows = http::run(args)?;
+            let (rows, failed) = http::run(args);
             let mut also: Vec<Figure> = http::policy(&rows).into_iter().collect();
             also.push(http::size()?);
             let table = format!("{}\n{}", table::markdown(&rows), figure::markdown(&also));
             let json = table::json(&rows).into_iter().chain(also.iter().map(Figure::json)).collect();
             print(args, &json, &table)?;
-            keep("http", &table, args)
+            if failed.is_empty() { keep("http", &table, args) } else { Err(failed.join("\n")) }
         }
         "cold" => figures("cold", &cold::run(args)?, args),
         "idle" => figures("idle", &idle::run(args)?, args),

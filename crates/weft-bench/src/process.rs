@@ -64,7 +64,8 @@ impl Process {
                 return Ok((at, found));
             }
         }
-        Err(format!("not ready within {within:?}; its last words: {}", self.last_words()))
+        let why = if Instant::now() < until { "it ended".into() } else { format!("it did not within {within:?}") };
+        Err(format!("waited for it to be ready, and {why}; its last words: {}", self.last_words()))
     }
 
     pub(crate) fn last_words(&self) -> String {

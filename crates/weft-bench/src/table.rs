@@ -67,12 +67,15 @@ fn machine(section: &str) -> String {
         let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
         Some(line.trim_start_matches([' ', '\t', ':']).to_owned())
     });
+    // What else runs makes ratios noisy; whoever reads the table shall know.
+    let load = fs::read_to_string("/proc/loadavg").ok().and_then(|text| Some(text.split(' ').next()?.to_owned()));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
-        "`cargo xtask bench {section}`, {}, {cores} cores of {}, Linux {}.",
+        "`cargo xtask bench {section}`, {}, {cores} cores of {}, Linux {}; load average at the end {}.",
         said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]).unwrap_or_default(),
         cpu.unwrap_or_else(|| "an unknown processor".into()),
         said("uname", &["-r"]).unwrap_or_default(),
+        load.unwrap_or_default(),
     )
 }
 
