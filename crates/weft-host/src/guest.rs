@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
@@ -96,6 +97,9 @@ struct Hooks;
 type Sent = wasmtime_wasi_http::Result<(http::Response<WasiBody>, Io)>;
 type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 
+/// Asked of every header of every request: a list made once, not on each question.
+static FORBIDDEN: [HeaderName; 9] = wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
+
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
@@ -104,6 +108,10 @@ impl WasiHttpHooks for Hooks {
         _fut: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         Box::new(async { Err(HttpError::HttpRequestDenied) })
+    }
+
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        FORBIDDEN.contains(name)
     }
 
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
