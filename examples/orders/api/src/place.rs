@@ -9,7 +9,7 @@ use crate::{
     http::{Answer, Call},
     order::{Draft, Event, Order},
     problem::{Problem, Wrong},
-    store::{self, Append, Arm, Check, Error, LOG, Put, Write, at, order_key, unit},
+    store::{self, Append, Arm, Check, Committed, Error, LOG, Put, Write, Wrote, at, order_key, unit},
 };
 
 const KEY_CHARS_MAX: usize = 128;
@@ -37,11 +37,22 @@ pub(crate) fn place(call: &Call) -> Result<Answer, Problem> {
     let mut checks = vec![Check::Absent(at(order_key(&order.id)))];
     checks.extend(key.as_ref().map(|key| Check::Absent(at(key.clone()))));
     match unit::commit(&checks, &writes(&order, &placed, key.as_deref(), now)) {
-        Ok(_) => Ok(created(&order)),
+        Ok(committed) => Ok(match position(&committed) {
+            Some(position) => created(&order).header("event-position", position.to_string()),
+            None => created(&order),
+        }),
         // The second check is the key's: this order, or another, was placed with it.
         Err(Error::Conflict(1)) => again(key.as_deref().unwrap_or_default(), &placed),
         Err(error) => Err(store::failed(error)),
     }
+}
+
+/// Where in the log the order's event is.
+fn position(committed: &Committed) -> Option<u64> {
+    committed.wrote.iter().find_map(|wrote| match wrote {
+        Wrote::Position(position) => Some(*position),
+        Wrote::Done => None,
+    })
 }
 
 fn created(order: &Order) -> Answer {

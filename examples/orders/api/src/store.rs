@@ -17,7 +17,9 @@ mod bindings {
     });
 }
 
-pub(crate) use bindings::weft::store::unit::{self, Append, Arm, Check, Error, Page, Place, Put, Write};
+pub(crate) use bindings::weft::store::unit::{
+    self, Append, Arm, Check, Committed, Error, Page, Place, Put, Write, Wrote,
+};
 
 use crate::problem::Problem;
 
