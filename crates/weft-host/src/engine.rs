@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     pub(crate) concurrent: Side,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) memory_max: u64,
-    pub(crate) services: Services,
+    pub(crate) services: services::Ready,
     stop: Arc<AtomicBool>,
 }
 
@@ -72,7 +72,7 @@ impl Host {
         let stop = Arc::new(AtomicBool::new(false));
         spawn_ticker([plain.engine.clone(), concurrent.engine.clone()], Arc::clone(&stop));
         let HostOptions { clock, memory_max, services, .. } = options;
-        Ok(Self(Arc::new(Shared { plain, concurrent, clock, memory_max, services, stop })))
+        Ok(Self(Arc::new(Shared { plain, concurrent, clock, memory_max, services: services.into(), stop })))
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a component may touch and use. Nothing is granted by default.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::services::Secret;
+use crate::services::{OutboundRules, Secret};
 
 /// One component's grants, as its application's manifest resolved them.
 #[derive(Clone, Default)]
@@ -17,6 +17,8 @@ pub struct Grants {
     /// The name that the guest opens → our store's name.
     pub stores: BTreeMap<String, String>,
     pub files: Vec<Folder>,
+    /// What it may call over HTTP; `None`: nothing.
+    pub outbound: Option<Arc<dyn OutboundRules>>,
 }
 
 /// Secrets by name alone.
@@ -29,6 +31,7 @@ impl fmt::Debug for Grants {
             .field("secrets", &self.secrets.keys())
             .field("stores", &self.stores)
             .field("files", &self.files)
+            .field("outbound", &self.outbound)
             .finish()
     }
 }

@@ -25,7 +25,6 @@ pub(crate) struct Guest {
     http: WasiHttpCtx,
     hooks: Hooks,
     pub(crate) memory: Memory,
-    lent: Arc<Lent>,
     stdio: Option<Arc<Stdio>>,
 }
 
@@ -37,9 +36,8 @@ impl Guest {
             table,
             wasi: None,
             http: WasiHttpCtx::new(),
-            hooks: Hooks,
+            hooks: Hooks { lent: Arc::clone(&lent), call: None },
             memory: Memory::new(memory_limit),
-            lent,
             stdio: None,
         }
     }
@@ -55,6 +53,7 @@ impl Guest {
         if let Some(stdio) = &self.stdio {
             stdio.serve(Some(Arc::clone(&call)));
         }
+        self.hooks.call = Some(Arc::clone(&call));
         self.memory.call = Some(call);
     }
 
@@ -67,7 +66,7 @@ impl Guest {
 
     /// What this component may use.
     pub(crate) fn lent(&self) -> &Arc<Lent> {
-        &self.lent
+        &self.hooks.lent
     }
 
     pub(crate) fn table(&mut self) -> &mut ResourceTable {
@@ -77,7 +76,7 @@ impl Guest {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (lent, call) = (&self.lent, &self.memory.call);
+        let (lent, call) = (&self.hooks.lent, &self.memory.call);
         let ctx = self.wasi.get_or_insert_with(|| {
             let stdio = self.stdio.insert(Stdio::new(Arc::clone(lent.log()), call.clone()));
             Box::new(services::wasi(lent, stdio))
@@ -92,7 +91,10 @@ impl WasiHttpView for Guest {
     }
 }
 
-struct Hooks;
+struct Hooks {
+    lent: Arc<Lent>,
+    call: Option<Arc<Call>>,
+}
 
 type Sent = wasmtime_wasi_http::Result<(http::Response<WasiBody>, Io)>;
 type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
@@ -101,17 +103,24 @@ type Io = Box<dyn Future<Output = Result<(), HttpError>> + Send>;
 static FORBIDDEN: [HeaderName; 9] = wasmtime_wasi_http::DEFAULT_FORBIDDEN_HEADERS;
 
 impl WasiHttpHooks for Hooks {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _fut: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(async { Err(HttpError::HttpRequestDenied) })
-    }
-
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
         FORBIDDEN.contains(name)
+    }
+
+    /// The client writes it, by what the protocol asks for.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<(), HttpError>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let sent = self.lent.send(request, options, self.call.clone());
+        // The pool's own tasks drive connections, so nothing is left to be driven.
+        Box::new(async move { Ok((sent?.await?, Box::new(std::future::ready(Ok(()))) as Io)) })
     }
 
     fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {

@@ -27,4 +27,7 @@ pub use component::{Component, Stats};
 pub use engine::{Host, HostOptions};
 pub use grants::{Folder, Grants, Isolation, Limits};
 pub use load::{ComponentSpec, Handler, LoadError, Source};
-pub use services::{GuestLine, GuestLog, GuestLogs, LendError, LogLevel, LogSource, Secret, Services, Stores};
+pub use services::{
+    GuestLine, GuestLog, GuestLogs, LendError, LogLevel, LogSource, OutboundOptions, OutboundRules, Resolve, Secret,
+    Services, Stores,
+};

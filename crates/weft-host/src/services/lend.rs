@@ -7,26 +7,42 @@ use std::{
     sync::Arc,
 };
 
+use http::{Request, Response};
+use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 use weft_store::{Shard, Space, Store};
 use weft_types::{Clock, Code, Name, code};
 
 use super::{
     keyvalue::Bucket,
     log::{GuestLog, GuestLogs, NoLogs},
+    outbound::{Outbound, OutboundOptions, Sender, Told},
     refusal::{self, Refusals},
 };
-use crate::grants::Grants;
+use crate::{call::Call, grants::Grants};
 
 /// What this node has to lend. Without more said: nothing.
 #[derive(Clone)]
 pub struct Services {
     pub stores: Arc<dyn Stores>,
     pub logs: Arc<dyn GuestLogs>,
+    pub outbound: OutboundOptions,
 }
 
 impl Default for Services {
     fn default() -> Self {
-        Self { stores: Arc::new(NoStores), logs: Arc::new(NoLogs) }
+        Self { stores: Arc::new(NoStores), logs: Arc::new(NoLogs), outbound: OutboundOptions::default() }
+    }
+}
+
+/// What this node has to lend, and what all of its components share of it.
+pub(crate) struct Ready {
+    services: Services,
+    outbound: Arc<Outbound>,
+}
+
+impl From<Services> for Ready {
+    fn from(services: Services) -> Self {
+        Self { outbound: Outbound::new(services.outbound.clone()), services }
     }
 }
 
@@ -99,18 +115,20 @@ pub(crate) struct Lent {
     stores: BTreeMap<String, Arc<Bucket>>,
     pub(super) home: Option<Arc<dyn Store>>,
     log: Arc<dyn GuestLog>,
-    refusals: Refusals,
+    sender: Sender,
+    refusals: Arc<Refusals>,
 }
 
 impl Lent {
     /// Binds `grants` to what `services` has.
     pub(crate) fn new(
-        services: &Services,
+        ready: &Ready,
         application: &Name,
         component: &Name,
         grants: &Arc<Grants>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, LendError> {
+        let Ready { services, outbound } = ready;
         keys_are_single(grants)?;
         folders_are_there(grants)?;
         let shard = Shard::of(application);
@@ -133,8 +151,29 @@ impl Lent {
             shard,
             stores,
             log: services.logs.open(application, component, &secrets),
-            refusals: Refusals::default(),
+            sender: Sender::new(Arc::clone(outbound), grants.outbound.clone()),
+            refusals: Arc::default(),
         })
+    }
+
+    /// Sends a guest's request if it may be sent; the refusal is told to the operator.
+    pub(crate) fn send(
+        &self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        call: Option<Arc<Call>>,
+    ) -> Result<impl Future<Output = Result<Response<WasiBody>, HttpError>> + Send + 'static, HttpError> {
+        match self.sender.judge(&self.component, &request) {
+            Ok(granted) => {
+                let (application, component) = (self.application.clone(), self.component.clone());
+                let told = Told { application, component, refusals: Arc::clone(&self.refusals) };
+                Ok(granted.send(request, options, call, told))
+            }
+            Err((error, text)) => {
+                text.map(|text| self.refuse(text));
+                Err(error)
+            }
+        }
     }
 
     pub(crate) fn log(&self) -> &Arc<dyn GuestLog> {

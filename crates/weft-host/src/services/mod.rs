@@ -12,6 +12,7 @@ mod keyvalue;
 mod lend;
 mod log;
 mod logging;
+mod outbound;
 mod refusal;
 mod secret;
 mod stdio;
@@ -22,8 +23,9 @@ use wasmtime::component::{Linker, LinkerInstance, Lower};
 
 pub(crate) use keyvalue::link_for;
 pub use lend::{LendError, Services, Stores};
-pub(crate) use lend::Lent;
+pub(crate) use lend::{Lent, Ready};
 pub use log::{GuestLine, GuestLog, GuestLogs, LogLevel, LogSource};
+pub use outbound::{OutboundOptions, OutboundRules, Resolve};
 pub use secret::Secret;
 pub(crate) use stdio::Stdio;
 pub(crate) use wasi::wasi;

@@ -1,6 +1,6 @@
 //! Refusals: what was refused, and the line of the manifest that would grant it.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, net::IpAddr};
 
 use parking_lot::Mutex;
 use weft_store::StoreError;
@@ -44,6 +44,24 @@ pub(crate) fn unit(component: &Name, what: &str, name: &str) -> String {
     format!(
         "component `{component}` may not use {what} `{}`, since it has no store: add `stores = {{ default = \"…\" }}` under [component.{component}] in weft.toml",
         shown(name)
+    )
+}
+
+pub(crate) fn outbound(component: &Name, https: bool, host: &str, port: u16) -> String {
+    let (scheme, usual) = if https { ("https", 443) } else { ("http", 80) };
+    let port = if port == usual { String::new() } else { format!(":{port}") };
+    let place = format!("{scheme}://{}{port}", shown(host));
+    format!(
+        "component `{component}` may not call {place}: add `outbound = [\"{place}\"]` under [component.{component}] in weft.toml"
+    )
+}
+
+/// A name that may be called is at an address that may not.
+pub(crate) fn address(component: &Name, uri: &http::Uri, host: &str, address: IpAddr) -> String {
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let host = shown(host);
+    format!(
+        "component `{component}` may not call {scheme}://{host}: it is at the private address {address}; if that is meant, add `private-networks = [\"{address}\"]` under [component.{component}] in weft.toml"
     )
 }
 
