@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! commit ──▶ bounded channel ──▶ writer thread: one SQL transaction, one sync ──▶ answers
-//! get ─────▶ a read connection, on the caller's thread
+//! get ─────▶ items read before, else a read connection, on the caller's thread
 //! ```
 //! Invariants: one process a folder (a lock holds that); one writer a shard; an acknowledged commit is on disk, and
 //! seen by every read that begins after.
 
 mod apply;
+mod cache;
 mod encode;
 mod fail;
 mod folder;
@@ -44,13 +45,15 @@ pub struct Options {
     pub sync: Sync,
     /// Shards kept open. One more closes the one that has been idle for longest; shards in use are never closed.
     pub open_max: usize,
+    /// Bytes of items that each open shard keeps in memory for the next read.
+    pub cache_bytes: usize,
     /// Pages of 4 KiB in a shard's log before its writer copies them back into the file.
     pub checkpoint_pages: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync: Sync::Full, open_max: 256, checkpoint_pages: 4_096 }
+        Self { sync: Sync::Full, open_max: 256, cache_bytes: 4 << 20, checkpoint_pages: 4_096 }
     }
 }
 
@@ -84,7 +87,7 @@ async fn ask<T>(
 
 impl KeyValue for LocalStore {
     fn get<'a>(&'a self, shard: &'a Shard, at: &'a At, now: Timestamp) -> Answer<'a, Option<Item>> {
-        self.read(shard, |open| open.readers.get(at, now))
+        self.read(shard, |open| open.get(at, now))
     }
 
     fn get_many<'a>(
@@ -98,7 +101,7 @@ impl KeyValue for LocalStore {
     }
 
     fn exists<'a>(&'a self, shard: &'a Shard, at: &'a At, now: Timestamp) -> Answer<'a, bool> {
-        self.read(shard, |open| open.readers.exists(at, now))
+        self.read(shard, |open| Ok(open.get(at, now)?.is_some()))
     }
 
     fn scan<'a>(&'a self, shard: &'a Shard, scan: &'a Scan, now: Timestamp) -> Answer<'a, Page> {

@@ -98,11 +98,6 @@ impl Readers {
         Ok(if items.is_empty() { vec![None; keys.len()] } else { items })
     }
 
-    pub(crate) fn exists(&self, at: &At, now: Timestamp) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM item WHERE space = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)";
-        self.with(|db| db.prepare_cached(sql)?.exists(params![at.space.as_str(), &at.key[..], time(now)]))
-    }
-
     pub(crate) fn scan(&self, scan: &Scan, now: Timestamp) -> Result<Page, StoreError> {
         self.with(|db| scan_page(db, scan, now))
     }

@@ -9,10 +9,13 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use weft_store::{Shard, StoreError};
+use weft_store::{At, Item, Shard, StoreError};
+use weft_types::Timestamp;
 
 use crate::{
-    Options, fail,
+    Options,
+    cache::{Cache, Found},
+    fail,
     folder::Folder,
     read::Readers,
     writer::{Job, Place, Writer},
@@ -31,6 +34,7 @@ pub(crate) struct Shards {
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) readers: Readers,
+    cache: Arc<Cache>,
     shard: Shard,
     place: Place,
     writer: Mutex<Option<Writer>>,
@@ -60,11 +64,13 @@ impl Shards {
             drop(idle(&all).and_then(|shard| all.remove(&shard)));
         }
         let path = self.folder.file(shard);
-        let Options { sync, checkpoint_pages, .. } = self.options;
+        let Options { sync, checkpoint_pages, cache_bytes, .. } = self.options;
+        let cache = Arc::new(Cache::new(cache_bytes));
         let open = Arc::new(Open {
             readers: Readers::new(path.clone()),
+            cache: Arc::clone(&cache),
             shard: shard.clone(),
-            place: Place { path, sync, checkpoint_pages, lock: self.folder.lock().to_owned() },
+            place: Place { path, sync, checkpoint_pages, lock: self.folder.lock().to_owned(), cache },
             writer: Mutex::default(),
             used: AtomicU64::new(0),
         });
@@ -80,6 +86,18 @@ fn idle(all: &HashMap<Shard, Arc<Open>>) -> Option<Shard> {
 }
 
 impl Open {
+    pub(crate) fn get(&self, at: &At, now: Timestamp) -> Result<Option<Item>, StoreError> {
+        let item = match self.cache.get(at) {
+            Found::Hit(item) => item,
+            Found::Miss(ticket) => {
+                let item = self.readers.get(at, now)?;
+                self.cache.put(at, item.as_ref(), &ticket);
+                item
+            }
+        };
+        Ok(item.filter(|item| item.expires.is_none_or(|expires| expires > now)))
+    }
+
     /// Where to hand jobs to the writer, which is started for the first.
     pub(crate) fn jobs(&self) -> Result<mpsc::Sender<Job>, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 //! Group commit needs no timer: while one sync is under way, the next batch gathers.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,11 +14,12 @@ use std::{
 
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
-use weft_store::{Commit, Delivery, Receive, StoreError, Txn, Version};
+use weft_store::{At, Commit, Delivery, Item, Receive, StoreError, Txn, Version, Write};
 use weft_types::Timestamp;
 
 use crate::{
     apply::{Run, Stop},
+    cache::Cache,
     encode::{number, number_back, time},
     fail,
     schema::{self, Sync},
@@ -72,6 +73,7 @@ pub(crate) struct Place {
     pub(crate) checkpoint_pages: u32,
     /// The folder's lock, to be asked whether the folder can be written to.
     pub(crate) lock: PathBuf,
+    pub(crate) cache: Arc<Cache>,
 }
 
 impl Writer {
@@ -137,7 +139,7 @@ fn serve(
     let db = &*db;
     let mut sql = Statements::prepare(db)?;
     let version = sql.version_get.query_row([], |row| row.get(0).map(number_back))?;
-    let mut shard = Shard { db, lock: &place.lock, sql, version: Version(version), swept: Timestamp::ZERO };
+    let mut shard = Shard { db, place, sql, version: Version(version), swept: Timestamp::ZERO };
     loop {
         shard.batch(batch)?;
         if pages.load(Ordering::Relaxed) > place.checkpoint_pages {
@@ -171,7 +173,7 @@ fn refuse(batch: &mut Vec<Job>, error: &StoreError) {
 
 struct Shard<'db> {
     db: &'db Connection,
-    lock: &'db Path,
+    place: &'db Place,
     sql: Statements<'db>,
     version: Version,
     swept: Timestamp,
@@ -187,21 +189,24 @@ impl Shard<'_> {
     /// Does the batch and answers it, whatever the answer is. `Err`: see [`serve`].
     fn batch(&mut self, batch: &mut Vec<Job>) -> rusqlite::Result<()> {
         match self.run(batch) {
-            Ok((answers, version)) => match self.sql.commit.execute([]) {
-                Ok(_) => {
-                    self.version = version;
-                    answer(batch, answers);
-                }
-                Err(error) => {
+            Ok((answers, version)) => {
+                let cache = &self.place.cache;
+                touched(batch, &answers, |at, _| cache.begin(at));
+                let committed = self.sql.commit.execute([]);
+                if committed.is_err() {
                     self.rollback();
-                    // If the frames did reach the disk, a restart finds these versions in use.
-                    self.version = version;
-                    refuse(batch, &fail::explain(fail::during(error), self.lock));
                 }
-            },
+                touched(batch, &answers, |at, became| cache.end(at, became.filter(|_| committed.is_ok())));
+                // Also of a failed commit: if its frames did reach the disk, a restart finds these versions in use.
+                self.version = version;
+                match committed {
+                    Ok(_) => answer(batch, answers),
+                    Err(error) => refuse(batch, &fail::explain(fail::during(error), &self.place.lock)),
+                }
+            }
             Err(error) => {
                 self.rollback();
-                refuse(batch, &fail::explain(fail::before(error), self.lock));
+                refuse(batch, &fail::explain(fail::before(error), &self.place.lock));
             }
         }
         // A transaction that cannot be ended takes the connection with it.
@@ -261,6 +266,23 @@ fn answer(batch: &mut Vec<Job>, answers: Vec<Answer>) {
             (Job::Commit { reply, .. }, Answer::Commit(result)) => drop(reply.send(result)),
             (Job::Receive { reply, .. }, Answer::Receive(deliveries)) => drop(reply.send(Ok(deliveries))),
             _ => unreachable!("answers are pushed in the order of the jobs"),
+        }
+    }
+}
+
+/// Every item that the batch's commits write, the last write first, and what it became where that is known unread.
+fn touched(batch: &[Job], answers: &[Answer], mut with: impl FnMut(&At, Option<Option<Item>>)) {
+    for (job, answer) in batch.iter().zip(answers).rev() {
+        let (Job::Commit { txn, .. }, Answer::Commit(Ok(Commit { version, .. }))) = (job, answer) else { continue };
+        for write in txn.writes.iter().rev() {
+            match write {
+                Write::Put { at, value, expires } => {
+                    with(at, Some(Some(Item { value: value.clone(), version: *version, expires: *expires })));
+                }
+                Write::Delete { at } => with(at, Some(None)),
+                Write::Add { at, .. } => with(at, None),
+                _ => {}
+            }
         }
     }
 }

@@ -198,18 +198,20 @@ impl Acked {
     }
 }
 
-/// What does not hold of a folder, if anything.
-pub(crate) fn verify(folder: &Path, acked: &Acked) -> Result<(), String> {
+/// How far each writer came, as a folder says; or what does not hold of it.
+pub(crate) fn verify(folder: &Path, acked: &Acked) -> Result<Acked, String> {
     let store = LocalStore::open(folder, Options { sync: Sync::Off, ..Options::default() })
         .map_err(|error| format!("does not open: {error}"))?;
-    let mut total = 0;
+    let mut there = Acked::default();
     for writer in 0..WRITERS {
-        total += verify_writer(&store, &Names::of(writer), acked.0[writer as usize]).map_err(|what| {
-            format!("writer {writer}, of whom {} are acknowledged: {what}", acked.0[writer as usize])
-        })?;
+        there.0[writer as usize] =
+            verify_writer(&store, &Names::of(writer), acked.0[writer as usize]).map_err(|what| {
+                format!("writer {writer}, of whom {} are acknowledged: {what}", acked.0[writer as usize])
+            })?;
     }
     let names = Names::of(0);
-    same("the total", number(&store, &names, &names.total())?, total)
+    same("the total", number(&store, &names, &names.total())?, there.total())?;
+    Ok(there)
 }
 
 /// How many steps of a writer are there, if all of each is.

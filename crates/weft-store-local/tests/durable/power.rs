@@ -107,5 +107,5 @@ fn without_syncs_the_proof_sees_the_loss() {
     run.events.iter().for_each(|event| run.hear(event, &mut acks, &mut acked));
     assert_eq!(acked.total(), 40 * WRITERS);
     fs::remove_file(run.layer.data().join("acks")).expect("the acks");
-    assert_eq!(verify(&run.layer.data(), &acked), Ok(()));
+    assert_eq!(verify(&run.layer.data(), &acked), Ok(acked));
 }

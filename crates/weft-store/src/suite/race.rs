@@ -1,12 +1,19 @@
 //! Threads that meet on one shard: counters add up, appends do not overlap, one of each pair of rivals wins.
 
-use std::{collections::BTreeSet, sync::Mutex, thread};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use super::{
     Scene,
     check::{add, append, at, log_name, put, txn},
 };
-use crate::{Check, Found, Shard, Store, StoreError, Version, Write, Wrote};
+use crate::{Check, Found, Scan, Shard, Store, StoreError, Version, Write, Wrote};
 use weft_types::Name;
 
 const THREADS: usize = 8;
@@ -18,6 +25,7 @@ pub fn race(store: &dyn Store) {
     counters_and_appends(&Scene { store, shard: &named("race-counters") });
     compare_and_swap(&Scene { store, shard: &named("race-swap") });
     reads_see_what_was_acknowledged(&Scene { store, shard: &named("race-reads") });
+    reads_never_go_back(&Scene { store, shard: &named("race-hot") });
 }
 
 fn in_threads(run: impl Fn(usize) + Sync) {
@@ -95,6 +103,37 @@ fn reads_see_what_was_acknowledged(scene: &Scene<'_>) {
         }
     });
     assert_eq!(wait_length(scene), (THREADS * ROUNDS) as u64);
+}
+
+/// However a backend keeps what it has read, no reader sees a key go back to what it was.
+fn reads_never_go_back(scene: &Scene<'_>) {
+    let writers = THREADS / 2;
+    let left = AtomicUsize::new(writers);
+    in_threads(|number| {
+        if number < writers {
+            for round in 0..ROUNDS {
+                // Twice in one commit, and by several at once: only the last may be seen.
+                commit(scene, [put("hot", "half-way"), put("hot", &round.to_string())]);
+            }
+            left.fetch_sub(1, Ordering::SeqCst);
+            return;
+        }
+        let mut newest = None;
+        while left.load(Ordering::SeqCst) > 0 {
+            let listed = scan_hot(scene);
+            let got = scene.get("hot", 0);
+            assert_ne!(got.as_ref().map(|item| &item.value[..]), Some(&b"half-way"[..]));
+            let got = got.map(|item| item.version);
+            assert!(newest <= listed && listed <= got, "{newest:?}, then {listed:?}, then {got:?}");
+            newest = got;
+        }
+    });
+}
+
+fn scan_hot(scene: &Scene<'_>) -> Option<Version> {
+    let scan = Scan { space: super::check::space(), prefix: "hot".into(), after: None, max: 1, values: false };
+    let page = super::wait(scene.store.scan(scene.shard, &scan, super::T0)).expect("read");
+    page.items.first().map(|(_, item)| item.version)
 }
 
 fn commit(scene: &Scene<'_>, writes: impl IntoIterator<Item = Write>) -> Version {
