@@ -1,76 +1,254 @@
-//! From resolved applications to what runs: components loaded, stages and routes swapped in.
+//! From deployments to what runs: components loaded, then stages and routes swapped in as one.
+//!
+//! ```text
+//! prepare: routes compiled with everyone else's, components loaded ── any error: nothing has changed
+//!    └▶ adopt: stages in ─▶ table swapped ─▶ old stages out, once no request holds the old table
+//! ```
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::sync::MutexGuard;
 use weft_dispatch::Stage;
-use weft_host::{ComponentSpec, LoadError};
+use weft_host::{Component, ComponentSpec, Grants, LoadError};
+use weft_manifest::Application;
 use weft_traffic::{Limits, RouteError, RouteSpec, Table};
-use weft_types::{Name, Target};
+use weft_types::{Digest, Name, Target};
 
-use crate::node::Node;
+use crate::{load, node::Node};
 
-/// One application's revision, ready to run.
+/// One application's revision, ready to run. It replaces whatever runs under its name.
 #[derive(Debug, Clone)]
 pub struct Deployment {
-    pub application: Name,
+    pub application: Arc<Application>,
+    pub revision: Digest,
     pub components: Vec<(ComponentSpec, Limits)>,
     pub routes: Vec<RouteSpec>,
 }
 
-/// Why a deployment was refused. What ran before runs on.
+/// One reason why a deployment was refused.
 #[derive(Debug, thiserror::Error)]
-pub enum DeployError {
+pub enum Refusal {
     #[error("component `{component}` of application `{application}` cannot be run: {source}")]
     Component { application: Name, component: Name, source: LoadError },
-    #[error("the routes cannot be served: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Routes(Vec<RouteError>),
+    #[error(transparent)]
+    Route(RouteError),
 }
 
-/// What is deployed now, by application.
-#[derive(Default)]
-pub(crate) struct Deployed {
-    applications: BTreeMap<Name, Running>,
-}
+/// Why deployments were refused, all reasons at once. What ran before runs on.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct DeployError(pub Vec<Refusal>);
 
-struct Running {
-    stages: Vec<Arc<Stage>>,
+/// One application as it runs.
+pub(crate) struct Running {
+    pub(crate) application: Arc<Application>,
+    pub(crate) revision: Digest,
+    pub(crate) parts: Vec<Arc<Part>>,
     routes: Vec<RouteSpec>,
 }
 
+/// A component with what it was loaded from, by which a later revision finds it again.
+pub(crate) struct Part {
+    pub(crate) spec: ComponentSpec,
+    limits: Limits,
+    pub(crate) stage: Arc<Stage>,
+}
+
+/// Everything that runs, and what must not be forgotten yet.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) running: BTreeMap<Name, Arc<Running>>,
+    /// What each application ran before: a rollback finds its components loaded.
+    before: BTreeMap<Name, Arc<Running>>,
+    leaving: Vec<Leaving>,
+}
+
+/// Stages that only requests of an old table can still reach.
+struct Leaving {
+    table: Arc<Table>,
+    stages: Vec<Arc<Stage>>,
+}
+
+/// A change that is certain to succeed, and has not happened yet. Nobody else can prepare one meanwhile.
+pub(crate) struct Prepared<'a> {
+    node: &'a Node,
+    running: BTreeMap<Name, Arc<Running>>,
+    table: Table,
+    _turn: MutexGuard<'a, ()>,
+}
+
 impl Node {
-    /// Adds an application, or swaps its revision. Validated whole before anything changes.
-    ///
-    /// New stages come before the routes that name them, and old ones leave after: no request falls between.
-    pub async fn deploy(&self, deployment: Deployment) -> Result<(), DeployError> {
-        let application = deployment.application.clone();
-        let stages = self.load(deployment.components).await?;
-        let next = Running { stages, routes: deployment.routes };
-        let mut deployed = self.deployed.lock();
-        let others = deployed.applications.iter().filter(|(name, _)| **name != application);
-        let routes = others.flat_map(|(_, running)| running.routes.clone()).chain(next.routes.clone()).collect();
-        let table = Table::compile(routes).map_err(DeployError::Routes)?;
-        let old = deployed.applications.insert(application, next);
-        let current = || deployed.applications.values().flat_map(|running| running.stages.clone());
-        self.dispatch.replace(current().chain(old.into_iter().flat_map(|running| running.stages)));
-        self.table.store(Arc::new(table));
-        Ok(())
+    /// Adds applications, or swaps their revisions. All of them, or none.
+    pub async fn deploy(&self, deployments: Vec<Deployment>) -> Result<(), DeployError> {
+        self.prepare(deployments, &[]).await.map(Prepared::adopt)
     }
 
-    async fn load(&self, components: Vec<(ComponentSpec, Limits)>) -> Result<Vec<Arc<Stage>>, DeployError> {
-        let mut stages = Vec::with_capacity(components.len());
-        for (spec, limits) in components {
-            let (application, component, revision) = (spec.application.clone(), spec.component.clone(), spec.revision);
-            let host = self.host.clone();
-            let loaded = tokio::task::spawn_blocking(move || host.load(spec)).await.expect("loading does not panic");
-            let loaded = loaded.map_err(|source| DeployError::Component {
-                application: application.clone(),
-                component: component.clone(),
-                source,
-            })?;
-            let meter = self.metrics.component(&application, &component);
-            let target = Target { application, revision, component, function: None };
-            stages.push(Stage::new(target, loaded, limits, meter, Arc::clone(&self.clock)));
-        }
-        Ok(stages)
+    /// Takes an application out. Its requests in flight end as they would have.
+    pub async fn remove(&self, application: &Name) -> Result<(), DeployError> {
+        self.prepare(Vec::new(), std::slice::from_ref(application)).await.map(Prepared::adopt)
     }
+
+    /// Does all that can fail: compiles the routes and loads the components.
+    pub(crate) async fn prepare(
+        &self,
+        deployments: Vec<Deployment>,
+        remove: &[Name],
+    ) -> Result<Prepared<'_>, DeployError> {
+        let turn = self.turn.lock().await;
+        let mut running = self.world.lock().running.clone();
+        remove.iter().for_each(|name| drop(running.remove(name)));
+        let replaced = |name: &Name| deployments.iter().any(|deployment| deployment.application.name == *name);
+        let kept = running.iter().filter(|(name, _)| !replaced(name)).flat_map(|(_, running)| running.routes.clone());
+        let routes = kept.chain(deployments.iter().flat_map(|deployment| deployment.routes.clone())).collect();
+        let table = Table::compile(routes);
+        let (loaded, mut refusals) = self.load(deployments).await;
+        let table = table.unwrap_or_else(|errors| {
+            refusals.extend(errors.into_iter().map(Refusal::Route));
+            Table::default()
+        });
+        if !refusals.is_empty() {
+            return Err(DeployError(refusals));
+        }
+        running.extend(loaded);
+        Ok(Prepared { node: self, running, table, _turn: turn })
+    }
+
+    async fn load(&self, deployments: Vec<Deployment>) -> (Vec<(Name, Arc<Running>)>, Vec<Refusal>) {
+        let (mut found, mut wanted) = (Vec::new(), Vec::new());
+        for Deployment { application, components, .. } in &deployments {
+            for (spec, _) in components {
+                let known = self.world.lock().find(application, spec);
+                wanted.extend(known.is_none().then(|| spec.clone()));
+                found.push(known);
+            }
+        }
+        let mut loaded = load::all(self.host.clone(), wanted).await.into_iter();
+        let mut found = found.into_iter();
+        let mut refusals = Vec::new();
+        let mut ready = Vec::with_capacity(deployments.len());
+        for Deployment { application, revision, components, routes } in deployments {
+            let mut parts = Vec::with_capacity(components.len());
+            for (spec, limits) in components {
+                let known = found.next().flatten();
+                let component = match known.as_ref() {
+                    Some(part) => Ok(Arc::clone(&part.stage.component)),
+                    None => loaded.next().expect("one answer for each that was wanted"),
+                };
+                let component_name = spec.component.clone();
+                match component {
+                    Ok(component) => parts.push(Arc::new(self.part(spec, limits, component, known.as_deref()))),
+                    Err(source) => refusals.push(Refusal::Component {
+                        application: application.name.clone(),
+                        component: component_name,
+                        source,
+                    }),
+                }
+            }
+            ready.push((application.name.clone(), Arc::new(Running { application, revision, parts, routes })));
+        }
+        (ready, refusals)
+    }
+
+    fn part(&self, spec: ComponentSpec, limits: Limits, component: Arc<Component>, known: Option<&Part>) -> Part {
+        let (application, revision) = (spec.application.clone(), spec.revision);
+        let meter = self.telemetry.metrics.component(&application, &spec.component);
+        let target = Target { application, revision, component: spec.component.clone(), function: None };
+        let stage = match known.filter(|known| known.limits == limits) {
+            // The same gate: a new revision must not double what is let in.
+            Some(known) => Arc::new(Stage { target, component, gate: Arc::clone(&known.stage.gate), meter }),
+            None => Stage::new(target, component, limits, meter, Arc::clone(&self.telemetry.clock)),
+        };
+        Part { spec, limits, stage }
+    }
+}
+
+impl Prepared<'_> {
+    /// The swap. New stages come before the routes that name them, and old ones leave after: no request falls between.
+    pub(crate) fn adopt(self) {
+        let Self { node, running, table, _turn } = self;
+        let table = Arc::new(table);
+        let mut world = node.world.lock();
+        let stages = world.replace(running);
+        world.leaving.push(Leaving { table: node.table.load_full(), stages });
+        node.dispatch.replace(world.stages());
+        node.meters.follow(&node.telemetry.metrics, &table);
+        node.table.store(table);
+        drop(world);
+        node.retire();
+    }
+}
+
+impl Node {
+    /// Forgets the stages that no request can reach any more.
+    pub(crate) fn retire(&self) {
+        let mut world = self.world.lock();
+        let before = world.leaving.len();
+        // A request holds the table that matched it until its last byte, and finds its stage by it.
+        world.leaving.retain(|leaving| Arc::strong_count(&leaving.table) > 1);
+        if world.leaving.len() < before {
+            self.dispatch.replace(world.stages());
+        }
+    }
+}
+
+impl World {
+    /// Swaps what runs, and answers the stages of what no longer does.
+    fn replace(&mut self, running: BTreeMap<Name, Arc<Running>>) -> Vec<Arc<Stage>> {
+        let old = std::mem::replace(&mut self.running, running);
+        let mut stages = Vec::new();
+        for (name, old) in old {
+            let now = self.running.get(&name);
+            if now.is_some_and(|now| Arc::ptr_eq(now, &old)) {
+                continue;
+            }
+            stages.extend(old.parts.iter().map(|part| Arc::clone(&part.stage)));
+            match now {
+                Some(_) => drop(self.before.insert(name, old)),
+                None => drop(self.before.remove(&name)),
+            }
+        }
+        stages
+    }
+
+    /// Every stage that a request can reach. Those that run come last, and so win over what they replace.
+    fn stages(&self) -> Vec<Arc<Stage>> {
+        let running = self.running.values().flat_map(|running| &running.parts).map(|part| Arc::clone(&part.stage));
+        self.leaving.iter().flat_map(|leaving| leaving.stages.iter().cloned()).chain(running).collect()
+    }
+
+    /// Every component that is held in memory, reachable or not.
+    pub(crate) fn components(&self) -> Vec<Arc<Component>> {
+        let parts = self.running.values().chain(self.before.values()).flat_map(|running| &running.parts);
+        let leaving = self.leaving.iter().flat_map(|leaving| &leaving.stages);
+        parts.map(|part| &part.stage).chain(leaving).map(|stage| Arc::clone(&stage.component)).collect()
+    }
+
+    /// A component that is what `spec` asks for but for its revision.
+    fn find(&self, application: &Application, spec: &ComponentSpec) -> Option<Arc<Part>> {
+        let candidates = [self.running.get(&spec.application), self.before.get(&spec.application)];
+        let serves = |running: &&Arc<Running>| same_grants(&running.application, application, &spec.component);
+        let mut parts = candidates.into_iter().flatten().filter(serves).flat_map(|running| &running.parts);
+        parts.find(|part| alike(&part.spec, spec)).cloned()
+    }
+}
+
+/// Whether two revisions grant a component the same, in the same folder.
+fn same_grants(a: &Application, b: &Application, component: &Name) -> bool {
+    match (a.components.get(component), b.components.get(component)) {
+        (Some(x), Some(y)) => x.grants == y.grants && (x.grants.files.is_empty() || a.locate("") == b.locate("")),
+        _ => false,
+    }
+}
+
+/// Whether a component loaded for one revision serves another as well, its grants aside.
+fn alike(a: &ComponentSpec, b: &ComponentSpec) -> bool {
+    let secrets = |grants: &Grants| -> Vec<String> {
+        let all = grants.secrets.values().chain(grants.secret_env.values());
+        all.map(|secret| secret.expose().to_owned()).collect()
+    };
+    a.component == b.component
+        && a.wasm.digest() == b.wasm.digest()
+        && a.isolation == b.isolation
+        && a.limits == b.limits
+        && secrets(&a.grants) == secrets(&b.grants)
 }

@@ -1,73 +1,185 @@
-//! The process: its clock, its floors, its listeners, and how it ends.
+//! The process: its floors, its listeners, and how it ends.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 use weft_dispatch::Dispatch;
-use weft_gateway::{BindError, Gateway, Limits, Listener, Running};
-use weft_host::{Host, HostOptions};
-use weft_telemetry::metrics::{Build, Metrics};
+use weft_gateway::{BindError, CertificateFiles, Gateway, Limits, Listener, Running, Tls, TlsError};
+use weft_host::{Host, HostOptions, Services};
+use weft_manifest::NodeConfig;
+use weft_store_local::{LocalStore, OpenError};
 use weft_traffic::Table;
-use weft_types::{Clock, Invoke, SystemClock};
+use weft_types::{Code, Invoke, code};
 
-use crate::deploy::Deployed;
+use crate::{
+    deploy::World,
+    guest_logs::Sinks,
+    observe::{RouteMeters, Watcher},
+    sweep::{self, Idle},
+    telemetry::Telemetry,
+};
 
-pub struct NodeOptions {
-    pub listen: SocketAddr,
-    /// Where everything durable lies.
-    pub data: PathBuf,
-    pub limits: Limits,
-}
-
+/// One process.
 pub struct Node {
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) telemetry: Telemetry,
     pub(crate) host: Host,
+    pub(crate) store: Arc<LocalStore>,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) table: Arc<ArcSwap<Table>>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) deployed: Mutex<Deployed>,
-    front: Mutex<Option<Running>>,
-    address: SocketAddr,
+    pub(crate) meters: Arc<RouteMeters>,
+    pub(crate) world: Mutex<World>,
+    /// Held while a change is prepared and made: one at a time.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    fronts: Mutex<Vec<Running>>,
+    addresses: Addresses,
+    housekeeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where the node really listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Never empty.
+    pub http: Vec<SocketAddr>,
+    pub https: Vec<SocketAddr>,
+    pub admin: SocketAddr,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Data(#[from] OpenError),
     #[error("the engine does not start: {0}")]
     Engine(String),
 }
 
-impl Node {
-    /// Binds and serves. Nothing is deployed yet, so every request finds no route.
-    pub fn start(options: NodeOptions) -> Result<Arc<Self>, NodeError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let listener = Listener::bind(options.listen)?;
-        let address = listener.address();
-        let mut host = HostOptions::new(Arc::clone(&clock));
-        host.cache = Some(options.data.join("code"));
-        let host = Host::new(host).map_err(|error| NodeError::Engine(format!("{error:#}")))?;
-        let dispatch = Dispatch::new(Arc::clone(&clock));
-        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let metrics = Metrics::new(Build { version: env!("CARGO_PKG_VERSION"), commit: "", wasmtime: "48" }, cores);
-        let door: Arc<dyn Invoke> = Arc::clone(&dispatch) as _;
-        let front = Gateway::new(door, Arc::clone(&table)).clock(Arc::clone(&clock)).limits(options.limits).serve(listener);
-        let (deployed, front) = (Mutex::default(), Mutex::new(Some(front)));
-        Ok(Arc::new(Self { clock, host, dispatch, table, metrics, deployed, front, address }))
+impl NodeError {
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Bind(error) => error.code(),
+            Self::Tls(error) => error.code(),
+            Self::Data(error) => error.code(),
+            Self::Engine(_) => code::INTERNAL,
+        }
+    }
+}
+
+/// Bound listeners that nobody answers yet.
+struct Doors {
+    http: Vec<Listener>,
+    https: Vec<Listener>,
+    admin: Listener,
+}
+
+impl Doors {
+    fn bind(config: &NodeConfig) -> Result<Self, NodeError> {
+        let bind = |addresses: &[SocketAddr]| addresses.iter().map(|at| Listener::bind(*at)).collect::<Result<Vec<_>, _>>();
+        let http = bind(&config.http)?;
+        let admin = Listener::bind(config.admin)?;
+        let mut https = bind(&config.https)?;
+        if !https.is_empty() {
+            let files = config.tls.iter().map(|tls| CertificateFiles { chain: tls.cert.clone(), key: tls.key.clone() });
+            let tls = Tls::load(files.collect())?;
+            https = https.into_iter().map(|listener| listener.tls(tls.clone())).collect();
+        }
+        Ok(Self { http, https, admin })
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    fn addresses(&self) -> Addresses {
+        let all = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect();
+        Addresses { http: all(&self.http), https: all(&self.https), admin: self.admin.address() }
+    }
+}
+
+fn limits(config: &NodeConfig) -> Limits {
+    Limits {
+        connections: config.connections,
+        head_time: config.head_timeout,
+        idle: config.idle_timeout,
+        head_bytes: config.head_max,
+        headers: config.headers_max,
+        streams: config.streams,
+    }
+}
+
+/// A node whose listeners are bound and on which applications can be deployed; clients wait until it opens.
+pub struct Closed {
+    node: Arc<Node>,
+    doors: Doors,
+    gateway: Gateway,
+}
+
+impl std::ops::Deref for Closed {
+    type Target = Arc<Node>;
+    fn deref(&self) -> &Arc<Node> {
+        &self.node
+    }
+}
+
+impl Node {
+    /// Locks the data folder, binds every listener and starts the engine, so that what cannot work is known at once.
+    pub fn start(config: &NodeConfig, data: &Path, telemetry: Telemetry) -> Result<Closed, NodeError> {
+        let doors = Doors::bind(config)?;
+        let store = Arc::new(LocalStore::open(data, weft_store_local::Options::default())?);
+        let mut host = HostOptions::new(Arc::clone(&telemetry.clock));
+        host.cache = Some(data.join("code"));
+        host.instances_max = config.instances;
+        let logs = Sinks { logs: telemetry.logs.clone(), metrics: Arc::clone(&telemetry.metrics) };
+        host.services = Services { stores: Arc::new(Arc::clone(&store)), logs: Arc::new(logs) };
+        let host = Host::new(host).map_err(|error| NodeError::Engine(format!("{error:#}")))?;
+        let dispatch = Dispatch::new(Arc::clone(&telemetry.clock));
+        let table = Arc::new(ArcSwap::from_pointee(Table::default()));
+        let meters = Arc::new(RouteMeters::default());
+        let watcher = Watcher { metrics: Arc::clone(&telemetry.metrics), meters: Arc::clone(&meters) };
+        let gateway = Gateway::new(Arc::clone(&dispatch) as Arc<dyn Invoke>, Arc::clone(&table))
+            .clock(Arc::clone(&telemetry.clock))
+            .observer(Arc::new(watcher))
+            .limits(limits(config));
+        let node = Arc::new(Self {
+            telemetry,
+            host,
+            store,
+            dispatch,
+            table,
+            meters,
+            world: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            fronts: Mutex::default(),
+            addresses: doors.addresses(),
+            housekeeper: Mutex::default(),
+        });
+        Ok(Closed { node, doors, gateway })
+    }
+
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Stops accepting, finishes what is in flight within `patience`. Returns how many connections were cut.
     pub async fn drain(&self, patience: Duration) -> usize {
-        let front = self.front.lock().take();
-        match front {
-            Some(front) => front.drain(patience).await,
-            None => 0,
+        let fronts = std::mem::take(&mut *self.fronts.lock());
+        let mut cut = 0;
+        let drains: Vec<_> = fronts.into_iter().map(|front| tokio::spawn(front.drain(patience))).collect();
+        for drain in drains {
+            cut += drain.await.unwrap_or_default();
         }
+        self.housekeeper.lock().take().iter().for_each(JoinHandle::abort);
+        cut
+    }
+}
+
+impl Closed {
+    /// Begins to answer.
+    pub fn open(self) -> Arc<Node> {
+        let Self { node, doors, gateway } = self;
+        let fronts = doors.http.into_iter().chain(doors.https).map(|listener| gateway.serve(listener)).collect();
+        *node.fronts.lock() = fronts;
+        *node.housekeeper.lock() = Some(sweep::start(Arc::downgrade(&node), Idle::default()));
+        node
     }
 }

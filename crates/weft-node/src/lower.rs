@@ -1,0 +1,92 @@
+//! From a resolved application to a deployment: what the engine and the router are told of it.
+
+use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Duration};
+
+use weft_host::{ComponentSpec, Grants, Isolation, Limits, Source};
+use weft_manifest::Application;
+use weft_types::{Digest, Name};
+
+use crate::deploy::Deployment;
+
+/// Longest wait in a component's queue, unless the caller's own deadline is nearer.
+const QUEUE_WAIT: Duration = Duration::from_secs(10);
+
+/// Where each component's bytes are.
+pub type Sources = BTreeMap<Name, Source>;
+
+/// Reads and hashes every component's file, once. The error names the component and its path.
+pub fn sources(application: &Application) -> Result<Sources, Vec<(Name, io::Error)>> {
+    let (mut sources, mut errors) = (Sources::new(), Vec::new());
+    for (name, component) in &application.components {
+        match source(&application.locate(&component.source)) {
+            Ok(source) => drop(sources.insert(name.clone(), source)),
+            Err(error) => errors.push((name.clone(), error)),
+        }
+    }
+    if errors.is_empty() { Ok(sources) } else { Err(errors) }
+}
+
+/// A file by its digest; its bytes are not kept.
+pub fn source(path: &Path) -> io::Result<Source> {
+    let bytes = fs::read(path)?;
+    Ok(Source::File { digest: ComponentSpec::digest_of(&bytes), path: path.into() })
+}
+
+/// The revision that an application and its components' bytes make.
+pub fn revision(application: &Application, sources: &Sources) -> Digest {
+    let artefacts = sources.iter().map(|(name, source)| (format!("component {name}"), source.digest())).collect();
+    application.revision(&artefacts)
+}
+
+/// Everything that is to run. A component without a source is left out: callers have made sure that there is none.
+pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources) -> Deployment {
+    let component = |(name, component): (&Name, &weft_manifest::Component)| {
+        let policy = application.component_policy(name).policy;
+        let limits =
+            weft_traffic::Limits { concurrency: policy.concurrency, queue: policy.queue, wait: QUEUE_WAIT };
+        let spec = ComponentSpec {
+            application: application.name.clone(),
+            component: name.clone(),
+            revision,
+            wasm: sources.get(name)?.clone(),
+            isolation: isolation(component.isolation),
+            limits: limits_of(&component.limits),
+            grants: Arc::new(grants(application, component)),
+        };
+        Some((spec, limits))
+    };
+    Deployment {
+        application: Arc::clone(application),
+        revision,
+        components: application.components.iter().filter_map(component).collect(),
+        routes: application.lower(revision),
+    }
+}
+
+fn isolation(isolation: weft_manifest::Isolation) -> Isolation {
+    match isolation {
+        weft_manifest::Isolation::Request => Isolation::Request,
+        weft_manifest::Isolation::Instance => Isolation::Instance,
+    }
+}
+
+fn limits_of(limits: &weft_manifest::Limits) -> Limits {
+    let weft_manifest::Limits { memory, cpu, instances, reuse, age } = *limits;
+    Limits { memory, cpu, warm: instances, reuse, age }
+}
+
+fn grants(application: &Application, component: &weft_manifest::Component) -> Grants {
+    let granted = &component.grants;
+    let folder = |folder: &weft_manifest::Folder| weft_host::Folder {
+        from: application.locate(&folder.from),
+        to: folder.to.clone(),
+        write: folder.write,
+    };
+    Grants {
+        env: granted.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        config: granted.config.clone(),
+        stores: granted.stores.iter().map(|(opened, store)| (opened.clone(), store.to_string())).collect(),
+        files: granted.files.iter().map(folder).collect(),
+        ..Grants::default()
+    }
+}
