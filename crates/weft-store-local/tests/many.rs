@@ -64,7 +64,7 @@ fn expired_items_leave_the_disk_as_time_goes_on() {
     let mut txn = Txn::new(NOW);
     let put = |key: u64| {
         let at = At::new(&space, key.to_string());
-        Write::Put { at, value: "v".into(), expires: (key % 2 == 0).then(|| after(10)) }
+        Write::Put { at, value: "v".into(), expires: key.is_multiple_of(2).then(|| after(10)) }
     };
     txn.writes.extend((0..1_000).map(put));
     wait(store.commit(&shard(0), txn)).unwrap();
