@@ -1,5 +1,7 @@
 //! One transaction, or one receive, inside the writer's open SQL transaction.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use rusqlite::{OptionalExtension, params};
 use weft_store::{
@@ -36,9 +38,25 @@ impl From<StoreError> for Stop {
     }
 }
 
+/// A log as its row has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    id: i64,
+    first: u64,
+    length: u64,
+}
+
+/// The logs that were last written to: a journal's next step finds its head without asking. Only the writer changes
+/// them, so they are true until something is taken back; then all are forgotten.
+pub(crate) type Heads = HashMap<LogName, Head>;
+
+/// Most heads kept; beyond that all are forgotten and asked for again.
+const HEADS_MAX: usize = 4_096;
+
 /// The writer's hands during one batch.
 pub(crate) struct Run<'a, 'db> {
     pub(crate) sql: &'a mut Statements<'db>,
+    pub(crate) heads: &'a mut Heads,
     /// Of the last operation that had an effect.
     pub(crate) version: Version,
 }
@@ -70,7 +88,7 @@ impl Run<'_, '_> {
                 (found != *is).then_some(Found::Version(found))
             }
             Check::Length { log, is } => {
-                let length = self.log(log)?.map_or(0, |(_, _, length)| length);
+                let length = self.head(log)?.map_or(0, |head| head.length);
                 (length != *is).then_some(Found::Length(length))
             }
             Check::Epoch { owner, is } => {
@@ -102,6 +120,7 @@ impl Run<'_, '_> {
         self.sql.savepoint.execute([])?;
         let wrote = self.writes(txn, version);
         if matches!(wrote, Err(Stop::No(_))) {
+            self.heads.clear();
             self.sql.rollback_to.execute([])?;
         }
         if !matches!(wrote, Err(Stop::Engine(_))) {
@@ -161,35 +180,56 @@ impl Run<'_, '_> {
         Ok(Wrote::Number(number))
     }
 
-    /// A log's id, first position and length.
-    fn log(&mut self, log: &LogName) -> rusqlite::Result<Option<(i64, u64, u64)>> {
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, number_back(row.get(1)?), number_back(row.get(2)?)));
-        self.sql.log_get.query_row([log.as_str()], row).optional()
+    fn head(&mut self, log: &LogName) -> rusqlite::Result<Option<Head>> {
+        if let Some(head) = self.heads.get(log) {
+            return Ok(Some(*head));
+        }
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok(Head { id: row.get(0)?, first: number_back(row.get(1)?), length: number_back(row.get(2)?) })
+        };
+        let head = self.sql.log_get.query_row([log.as_str()], row).optional()?;
+        if let Some(head) = head {
+            self.keep(log, head);
+        }
+        Ok(head)
+    }
+
+    fn keep(&mut self, log: &LogName, head: Head) {
+        if let Some(kept) = self.heads.get_mut(log) {
+            *kept = head;
+            return;
+        }
+        if self.heads.len() >= HEADS_MAX {
+            self.heads.clear();
+        }
+        self.heads.insert(log.clone(), head);
     }
 
     fn append(&mut self, log: &LogName, records: &[Bytes]) -> rusqlite::Result<Wrote> {
         let count = records.len() as u64;
-        let (id, position) = match self.log(log)? {
-            Some((id, _, length)) => {
-                self.sql.log_length.execute(params![id, int(length + count)])?;
-                (id, length)
+        let head = match self.head(log)? {
+            Some(head) => {
+                self.sql.log_length.execute(params![head.id, int(head.length + count)])?;
+                head
             }
-            None => (self.sql.log_add.insert(params![log.as_str(), int(count)])?, 0),
+            None => Head { id: self.sql.log_add.insert(params![log.as_str(), int(count)])?, first: 0, length: 0 },
         };
-        for (offset, record) in records.iter().enumerate() {
-            self.sql.record_add.execute(params![id, int(position + offset as u64), &record[..]])?;
+        for (position, record) in (head.length..).zip(records) {
+            self.sql.record_add.execute(params![head.id, int(position), &record[..]])?;
         }
-        Ok(Wrote::Position(position))
+        self.keep(log, Head { length: head.length + count, ..head });
+        Ok(Wrote::Position(head.length))
     }
 
     fn trim(&mut self, log: &LogName, before: u64) -> rusqlite::Result<Wrote> {
-        let Some((id, first, length)) = self.log(log)? else { return Ok(Wrote::Trimmed { first: 0 }) };
-        let before = before.min(length).min(first + TRIM_MAX);
-        if before > first {
-            self.sql.record_trim.execute(params![id, int(before)])?;
-            self.sql.log_first.execute(params![id, int(before)])?;
+        let Some(head) = self.head(log)? else { return Ok(Wrote::Trimmed { first: 0 }) };
+        let first = before.min(head.length).min(head.first + TRIM_MAX).max(head.first);
+        if first > head.first {
+            self.sql.record_trim.execute(params![head.id, int(first)])?;
+            self.sql.log_first.execute(params![head.id, int(first)])?;
+            self.keep(log, Head { first, ..head });
         }
-        Ok(Wrote::Trimmed { first: first.max(before) })
+        Ok(Wrote::Trimmed { first })
     }
 
     fn send(&mut self, seq: Seq, queue: &QueueName, message: &Message, now: Timestamp) -> rusqlite::Result<Wrote> {

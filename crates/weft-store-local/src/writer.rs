@@ -18,7 +18,7 @@ use weft_store::{At, Commit, Delivery, Item, Receive, StoreError, Txn, Version, 
 use weft_types::Timestamp;
 
 use crate::{
-    apply::{Run, Stop},
+    apply::{Heads, Run, Stop},
     cache::Cache,
     encode::{number, number_back, time},
     fail,
@@ -139,7 +139,7 @@ fn serve(
     let db = &*db;
     let mut sql = Statements::prepare(db)?;
     let version = sql.version_get.query_row([], |row| row.get(0).map(number_back))?;
-    let mut shard = Shard { db, place, sql, version: Version(version), swept: Timestamp::ZERO };
+    let mut shard = Shard { db, place, sql, heads: Heads::new(), version: Version(version), swept: Timestamp::ZERO };
     loop {
         shard.batch(batch)?;
         if pages.load(Ordering::Relaxed) > place.checkpoint_pages {
@@ -175,6 +175,7 @@ struct Shard<'db> {
     db: &'db Connection,
     place: &'db Place,
     sql: Statements<'db>,
+    heads: Heads,
     version: Version,
     swept: Timestamp,
 }
@@ -216,7 +217,7 @@ impl Shard<'_> {
     /// All jobs in one open SQL transaction: what to answer each, and the version then.
     fn run(&mut self, batch: &[Job]) -> rusqlite::Result<(Vec<Answer>, Version)> {
         self.sql.begin.execute([])?;
-        let mut run = Run { sql: &mut self.sql, version: self.version };
+        let mut run = Run { sql: &mut self.sql, heads: &mut self.heads, version: self.version };
         let mut answers = Vec::with_capacity(batch.len());
         for job in batch {
             answers.push(match job {
@@ -246,7 +247,8 @@ impl Shard<'_> {
         Ok(())
     }
 
-    fn rollback(&self) {
+    fn rollback(&mut self) {
+        self.heads.clear();
         if !self.db.is_autocommit() {
             // Checked by the caller, which gives the connection up if it is still open.
             let _ = self.db.execute_batch("ROLLBACK");
