@@ -285,8 +285,10 @@ fn article(name: &str) -> &'static str {
 
 /// What was written, as it should have been, where a string was meant and a number or boolean is there.
 fn quoted(wanted: &str, outer: &Value, schema: &Value, node: &Node) -> Option<String> {
-    let free = outer.get("x-form").or_else(|| schema.get("x-form")).is_none() && choices(schema).is_empty();
+    let form = outer.get("x-form").or_else(|| schema.get("x-form")).and_then(Value::as_str);
+    let free = form.is_none() && choices(schema).is_empty();
     match &node.kind {
+        Kind::Integer(number) if form == Some("duration") && *number > 0 => Some(format!("\"{number}s\"")),
         Kind::Integer(number) if wanted == "string" && free => Some(format!("\"{number}\"")),
         Kind::Float(number) if wanted == "string" && free => Some(format!("\"{number}\"")),
         Kind::Bool(is) if wanted == "string" && free => Some(format!("\"{is}\"")),

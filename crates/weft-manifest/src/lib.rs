@@ -23,6 +23,7 @@
 //!     app.component_policy(&name).policy    concurrency and queue of its gate, for calls through no route
 //! app.revision(&artefact digests) ─► Digest;  app.lower(revision) ─► Vec<RouteSpec> ─► Table::compile
 //! app.to_json() / Application::from_json    canonical: equal applications are equal bytes
+//! app.check_secrets(&names the node has)     a problem for each that is missing, with the nearest name
 //! grant_line(component, Wanted::Store(..))  the line that a denial at run time names
 //! ```
 //!
@@ -44,6 +45,7 @@ mod problem;
 mod reference;
 mod resolve;
 mod schema;
+mod secrets;
 mod source;
 mod tree;
 mod values;

@@ -209,7 +209,7 @@ component = "api"
                ·            ╰── a string is expected
              6 │ body = "10MB"
                ╰────
-              help: such as `timeout = "15s"`
+              help: such as `timeout = "30s"`
             manifest-type
 
               × `policy.body` cannot be `10MB`
@@ -556,7 +556,7 @@ component = "pai"
                ·           ╰── a string is expected
              8 │ [component.api]
                ╰────
-              help: such as `timeout = "15s"`
+              help: such as `timeout = "5s"`
             file-missing
 
               × `gone.wasm` does not exist

@@ -186,6 +186,20 @@ fn a_bare_component_answers_everything_with_what_flags_grant() {
 }
 
 #[test]
+fn secrets_that_the_node_lacks_are_named_with_the_nearest() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    assert!(shop().check_secrets(&names(&["stripe"])).is_ok());
+    let report = shop().check_secrets(&names(&["stripes"])).expect_err("missing");
+    let problem = &report.problems[0];
+    assert_eq!(problem.code.as_str(), "secret-missing");
+    assert_eq!(problem.help.as_deref(), Some("did you mean `stripes`?"));
+    assert_eq!(
+        problem.to_string(),
+        "shop/weft.toml: component `api` reads secret `stripe` as `payment-key`, and the node has no such secret"
+    );
+}
+
+#[test]
 fn a_node_has_defaults_for_what_it_does_not_say() {
     let empty = load_node_text("node.toml", "node = 1\n", Path::new("/etc/weft"), Disk::Check).expect("good");
     assert_eq!(empty, NodeConfig::default());

@@ -121,7 +121,7 @@ fn hold<T>(text: &str, answer: Result<T, Report>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_mutated_manifest_never_panics(text in mutated()) {

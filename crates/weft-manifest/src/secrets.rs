@@ -1,0 +1,28 @@
+//! Whether a node has the secrets that an application reads.
+
+use std::collections::BTreeSet;
+
+use weft_types::code;
+
+use crate::{Application, Problem, Report, check::shown, near::nearest};
+
+impl Application {
+    /// An error for each secret that is not among `known`, the names that the node's providers have.
+    pub fn check_secrets(&self, known: &BTreeSet<String>) -> Result<(), Report> {
+        let missing = self.secrets().filter(|(.., secret)| !known.contains(*secret));
+        let problem = |(component, key, secret): (&_, &str, &str)| {
+            let message = format!(
+                "component `{component}` reads secret `{}` as `{}`, and the node has no such secret",
+                shown(secret),
+                shown(key)
+            );
+            let help = match nearest(secret, known.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "give it to a provider of `[secrets]` in node.toml".to_owned(),
+            };
+            Problem::whole(self.file(), code::SECRET_MISSING, message).help(help)
+        };
+        let problems: Vec<Problem> = missing.map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Report::new(problems)) }
+    }
+}
