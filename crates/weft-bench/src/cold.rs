@@ -24,6 +24,7 @@ const LANGUAGES: &[(&str, Option<f64>)] = &[
 
 pub(crate) fn run(args: &Args) -> Result<Vec<Figure>, String> {
     let mut figures = vec![ready(args)?];
+    eprintln!("weft up is ready in {:.1} ± {:.1} ms", figures[0].value, figures[0].spread);
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let data = scratch.path().join("data");
     let languages = present()?;
