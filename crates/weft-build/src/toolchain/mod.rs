@@ -146,7 +146,11 @@ fn missing(tool: Tool) -> BuildError {
                 versions::GO_MIN.1
             ),
         ),
-        Tool::GoRuntime => (versions::GO_RUNTIME_MODULE, "Go", "weft toolchain go".to_owned()),
+        Tool::GoRuntime => (
+            versions::GO_RUNTIME_MODULE,
+            "Go",
+            format!("go mod download {}@{}", versions::GO_RUNTIME_MODULE, versions::GO_RUNTIME_MODULE_VERSION),
+        ),
         Tool::Clang => ("clang", "C", c()),
         Tool::WasmLd => ("wasm-ld", "C", c()),
         Tool::WasiLibc => ("wasi-libc", "C", c()),
@@ -223,6 +227,6 @@ mod tests {
         let tools = Toolchains::only(Path::new("/nowhere"), Vec::new());
         let error = tools.find(Tool::GoRuntime).expect_err("no root holds it");
         assert_eq!(error.code(), weft_types::code::TOOL_MISSING);
-        assert!(error.hint().is_some_and(|hint| hint.contains("weft toolchain go")), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("go mod download")), "{error}");
     }
 }

@@ -19,6 +19,8 @@ pub const GO_MIN: (u32, u32) = (1, 25);
 pub const GO_RUNTIME_CRATE: &str = "wit-bindgen-go";
 pub const GO_RUNTIME_VERSION: &str = "0.60.0";
 pub const GO_RUNTIME_MODULE: &str = "go.bytecodealliance.org/pkg";
+/// The same in Go's own registry.
+pub const GO_RUNTIME_MODULE_VERSION: &str = "v0.2.2";
 
 /// Debian and Ubuntu: C to core module.
 pub const C_PACKAGES: [&str; 4] = ["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"];
