@@ -20,6 +20,7 @@ Usage: cargo xtask COMMAND
   demo [--once]        start `weft up examples/orders`, send its requests, leave it serving; --once stops it
   bench http|cold|idle|store|all [--format json] [--seconds N] [--rounds N] [--only NAME]
                        ours and the peers, taking turns; writes the table of docs/benchmarks.md
+  bench ab             this build against another of ours, named by WEFT_BENCH_OTHER
   tidy                 hold the floors: who may depend on whom, a page for every error code, plain sources
 
 Example: cargo xtask bench http --seconds 3

@@ -37,6 +37,13 @@ const ROWS: &[(&str, Kind, Kind)] = &[
     ("reuse/hyper", Kind::Ours { guest: P2, isolation: "instance" }, Kind::Hyper),
     ("js/workerd", Kind::Ours { guest: JS, isolation: "instance" }, Kind::Workerd),
 ];
+/// `bench ab`: this build against another one of ours, named by `WEFT_BENCH_OTHER`. For tuning.
+const AB: &[(&str, Kind, Kind)] = &[
+    ("ab/fresh-0.2", Kind::Ours { guest: P2, isolation: "request" }, Kind::Other { guest: P2, isolation: "request" }),
+    ("ab/reuse-0.2", Kind::Ours { guest: P2, isolation: "instance" }, Kind::Other { guest: P2, isolation: "instance" }),
+    ("ab/reuse-0.3", Kind::Ours { guest: P3, isolation: "instance" }, Kind::Other { guest: P3, isolation: "instance" }),
+    ("ab/js", Kind::Ours { guest: JS, isolation: "instance" }, Kind::Other { guest: JS, isolation: "instance" }),
+];
 /// Where a promise is measured in two ways, the lower ratio is the promise's.
 const STRICTER: (&str, &str) = ("reuse/wasmtime-serve-reuse", "reuse/wasmtime-serve-reuse-");
 
@@ -56,17 +63,26 @@ pub(crate) fn size() -> Result<Figure, String> {
 
 /// The rows that could be measured, and why others could not.
 pub(crate) fn run(args: &Args) -> (Vec<Row>, Vec<String>) {
-    let (mut rows, mut failed) = (Vec::new(), Vec::new());
-    for (name, ours, peer) in ROWS.iter().filter(|(name, ..)| args.wants(name)) {
-        match measure(name, *ours, *peer, args) {
-            Ok(row) => rows.push(row),
-            Err(reason) => failed.push(format!("{name}: {reason}")),
-        }
-    }
+    let (mut rows, failed) = all(ROWS, args);
     let (name, prefix) = STRICTER;
     let stricter = rows.iter().filter(|row| row.name.starts_with(prefix)).min_by(|a, b| a.ratio.total_cmp(&b.ratio));
     if let Some(stricter) = stricter.cloned() {
         rows.push(Row { name: name.into(), ..stricter });
+    }
+    (rows, failed)
+}
+
+pub(crate) fn ab(args: &Args) -> (Vec<Row>, Vec<String>) {
+    all(AB, args)
+}
+
+fn all(wanted: &[(&str, Kind, Kind)], args: &Args) -> (Vec<Row>, Vec<String>) {
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    for (name, ours, peer) in wanted.iter().filter(|(name, ..)| args.wants(name)) {
+        match measure(name, *ours, *peer, args) {
+            Ok(row) => rows.push(row),
+            Err(reason) => failed.push(format!("{name}: {reason}")),
+        }
     }
     (rows, failed)
 }

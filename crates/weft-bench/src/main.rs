@@ -53,6 +53,11 @@ fn bench(what: &str, args: &Args) -> Result<(), String> {
             print(args, &json, &table)?;
             if failed.is_empty() { keep("http", &table, args) } else { Err(failed.join("\n")) }
         }
+        "ab" => {
+            let (rows, failed) = http::ab(args);
+            print(args, &table::json(&rows).into(), &table::markdown(&rows))?;
+            if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+        }
         "cold" => figures("cold", &cold::run(args)?, args),
         "idle" => figures("idle", &idle::run(args)?, args),
         "store" => {

@@ -40,7 +40,8 @@ pub(crate) enum Kind {
 /// Starts one; what it writes goes below `scratch`.
 pub(crate) fn start(kind: Kind, scratch: &Path) -> Result<Server, String> {
     match kind {
-        Kind::Ours { guest: name, isolation } => ours(name, isolation, scratch),
+        Kind::Ours { guest: name, isolation } => ours("WEFT_BENCH_WEFT", name, isolation, scratch),
+        Kind::Other { guest: name, isolation } => ours("WEFT_BENCH_OTHER", name, isolation, &scratch.join("other")),
         Kind::Wasmtime { guest: name, tuned, reuse } => wasmtime(name, tuned, reuse),
         Kind::Hyper => {
             let me = env::current_exe().map_err(|e| e.to_string())?;
@@ -50,8 +51,9 @@ pub(crate) fn start(kind: Kind, scratch: &Path) -> Result<Server, String> {
     }
 }
 
-fn ours(name: &str, isolation: &str, scratch: &Path) -> Result<Server, String> {
-    let mut command = Command::new(place("WEFT_BENCH_WEFT")?);
+fn ours(binary: &str, name: &str, isolation: &str, scratch: &Path) -> Result<Server, String> {
+    fs::create_dir_all(scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
+    let mut command = Command::new(place(binary)?);
     command.current_dir(scratch).args(["up", "--isolation", isolation, "--listen", "127.0.0.1:0", "--data"]);
     Server::start("weft", command.arg(scratch.join("data")).arg(guest(name)?), &Ready::Url)
 }
