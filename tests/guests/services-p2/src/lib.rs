@@ -46,9 +46,13 @@ wasip2::http::proxy::export!(Services);
 pub(crate) struct Args(String);
 
 impl Args {
-    /// The argument of this name, or nothing at all.
+    /// The argument of this name, or nothing at all. `NAME-times` repeats it: no URI holds a large value.
     fn get(&self, name: &str) -> String {
-        kit_p2::query(&self.0, name).unwrap_or_default()
+        let value = kit_p2::query(&self.0, name).unwrap_or_default();
+        match kit_p2::query(&self.0, &format!("{name}-times")).and_then(|times| times.parse().ok()) {
+            Some(times) => value.repeat(times),
+            None => value,
+        }
     }
     fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.get(name).parse().ok()
