@@ -27,6 +27,11 @@ pub(crate) enum Kind {
         guest: &'static str,
         isolation: &'static str,
     },
+    /// Another build of ours, for `bench ab`.
+    Other {
+        guest: &'static str,
+        isolation: &'static str,
+    },
     Wasmtime {
         guest: &'static str,
         tuned: bool,
