@@ -26,7 +26,9 @@ fn check_node(text: &str, wanted: Expect) {
 
 #[test]
 fn not_toml() {
-    check("manifest = 1\nname = \"shop\n", expect![[r#"
+    check(
+        "manifest = 1\nname = \"shop\n",
+        expect![[r#"
         manifest-syntax
 
           × this is not TOML: invalid basic string, expected `"`
@@ -36,12 +38,15 @@ fn not_toml() {
            ·             ▲
            ·             ╰── here
            ╰────
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_key_twice() {
-    check("manifest = 1\nname = \"a\"\nname = \"b\"\n", expect![[r#"
+    check(
+        "manifest = 1\nname = \"a\"\nname = \"b\"\n",
+        expect![[r#"
         manifest-duplicate
 
           × `name` is written twice
@@ -52,12 +57,15 @@ fn a_key_twice() {
            ·   ╰── again here
            ╰────
           help: keep one of them; a table is opened once, too
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn empty() {
-    check("", expect![[r#"
+    check(
+        "",
+        expect![[r#"
         manifest-missing
 
           × `manifest` is missing
@@ -70,7 +78,8 @@ fn empty() {
            ╭─[weft.toml:1:1]
            ╰────
           help: add `name`, such as `name = "orders"`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
