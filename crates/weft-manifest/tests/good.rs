@@ -237,3 +237,15 @@ fn a_node_has_defaults_for_what_it_does_not_say() {
     let otlp = node.otlp.expect("said");
     assert_eq!((otlp.endpoint.as_str(), otlp.sample), ("http://127.0.0.1:4318", 10));
 }
+
+#[test]
+fn the_examples_are_good() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let folders = fs::read_dir(examples).expect("there are examples").map(|entry| entry.expect("readable").path());
+    let loaded: Vec<_> = folders.filter(|folder| folder.join("weft.toml").is_file()).map(|f| load(&f)).collect();
+    assert!(loaded.len() >= 6, "five languages and orders");
+    for answer in loaded {
+        let application = answer.unwrap_or_else(|report| panic!("{}", report.render(weft_manifest::Look::default())));
+        assert!(!application.routes.is_empty(), "{} answers nothing", application.name);
+    }
+}
