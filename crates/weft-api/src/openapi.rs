@@ -7,7 +7,7 @@ use utoipa::{
         ResponseBuilder, SecurityRequirement,
         path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
-        schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type},
+        schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -234,7 +234,7 @@ fn operation(entry: &Entry) -> Operation {
         Takes::Explain => operation
             .parameter(parameter("method", "GET where it is absent", ParameterIn::Query, Required::False))
             .parameter(parameter("url", "Absolute, or only a path", ParameterIn::Query, Required::True))
-            .parameter(parameter("header", "`name: value`; as often as needed", ParameterIn::Query, Required::False)),
+            .parameter(headers()),
     };
     for (status, meaning, schema) in entry.gives {
         operation = operation.response(status.to_string(), response(meaning, "application/json", *schema));
@@ -254,6 +254,18 @@ fn parameter(name: &str, meaning: &str, place: ParameterIn, required: Required) 
         .required(required)
         .description(Some(meaning))
         .schema(Some(text))
+        .build()
+}
+
+/// Given as often as there are headers.
+fn headers() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    ParameterBuilder::new()
+        .name("header")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some("`name: value`, as often as needed"))
+        .schema(Some(ArrayBuilder::new().items(text)))
         .build()
 }
 

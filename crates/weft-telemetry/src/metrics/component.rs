@@ -121,6 +121,23 @@ impl ComponentMeter {
         self.shards.here().live.fetch_sub(1, Relaxed);
     }
 
+    /// The few counts that a status shows to people.
+    pub fn counts(&self) -> Counts {
+        let read = self.read();
+        let of = |wanted: fn(Class) -> bool| {
+            let all = read.ended.iter().filter(|(class, ..)| wanted(*class));
+            all.map(|(.., count)| count).sum()
+        };
+        Counts {
+            invocations: of(|_| true),
+            failures: of(|class| class == Class::Failure),
+            shed: of(|class| class == Class::Shed),
+            active: read.active,
+            waiting: read.waiting,
+            instances: read.live,
+        }
+    }
+
     pub(crate) fn log_line(&self, kept: bool) {
         let shard = self.shards.here();
         let cell = if kept { &shard.log_lines } else { &shard.log_dropped };
@@ -152,7 +169,19 @@ impl ComponentMeter {
     }
 }
 
-/// A component's counts at one moment.
+/// A component's counts since it was deployed, and its levels now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// All that ended, whatever their class.
+    pub invocations: u64,
+    pub failures: u64,
+    pub shed: u64,
+    pub active: u64,
+    pub waiting: u64,
+    pub instances: u64,
+}
+
+/// Everything at one moment.
 pub(crate) struct ComponentReading {
     pub(crate) ended: Vec<(Class, &'static str, u64)>,
     pub(crate) took: Reading,
@@ -191,6 +220,8 @@ mod tests {
         let read = meter.read();
         assert_eq!(read.ended, [(Class::Ok, "", 1), (Class::Failure, "guest-trap", 1), (Class::Shed, "overloaded", 1)]);
         assert_eq!((read.active, read.took.count, read.took.sum), (0, 2, 0.006));
+        let counts = Counts { invocations: 3, failures: 1, shed: 1, active: 0, waiting: 0, instances: 0 };
+        assert_eq!(meter.counts(), counts);
         assert_eq!((read.bytes_in, read.bytes_out, read.memory_peak, read.cpu_seconds), (7, 11, 1 << 20, 0.003));
     }
 

@@ -10,7 +10,7 @@ mod route;
 mod shard;
 mod tally;
 
-pub use component::ComponentMeter;
+pub use component::{ComponentMeter, Counts};
 pub use node::{CodeFrom, Count, Level, NodeMeter, StoreMeter};
 pub use render::CONTENT_TYPE;
 pub use route::{Method, RouteMeter};

@@ -141,6 +141,7 @@ impl SpanRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::Value;
 
     #[test]
     fn a_guests_span_is_kept_within_bounds_and_says_what_is_missing() {
@@ -148,7 +149,7 @@ mod tests {
         let mut span = SpanRecord::new("x".repeat(2000), Kind::Internal, Trace::default(), at, at);
         let event = SpanEvent { name: "e".into(), at, attributes: vec![] };
         span.events = vec![event; 200];
-        span.attributes = (0..200).map(|at| (format!("k{at}").into(), at.into())).collect();
+        span.attributes = (0..200).map(|at| (format!("k{at}").into(), Value::I64(at))).collect();
         span.dropped.attributes = 1;
         span.bound();
         assert_eq!(span.dropped, Dropped { attributes: 73, events: 72, links: 0 });
