@@ -60,7 +60,7 @@ fn go_mod(work: &Work, runtime: &Option<PathBuf>) -> String {
 /// The module with its component type beside it: Go's linker knows no custom sections.
 fn typed(work: &Work, module: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_dir(&work.wit())?;
+    let (package, _) = resolve.push_dir(work.wit())?;
     let world = resolve.select_world(&[package], Some(wit::WORLD))?;
     let mut module = module.to_vec();
     wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8)?;

@@ -152,7 +152,7 @@ impl Work {
     ) -> Result<Vec<PathBuf>, BuildError> {
         let generated = (|| {
             let mut resolve = wit_parser::Resolve::default();
-            let (package, _) = resolve.push_dir(&self.wit())?;
+            let (package, _) = resolve.push_dir(self.wit())?;
             let world = resolve.select_world(&[package], Some(wit::WORLD))?;
             let mut files = wit_bindgen_core::Files::default();
             generator.generate(&mut resolve, world, &mut files)?;
