@@ -161,7 +161,7 @@ mod tests {
         assert!(some.wants(&Trace { flags: Trace::SAMPLED, ..Trace::default() }));
         assert!(!some.wants(&Trace { flags: Trace::RANDOM, ..Trace::default() }));
         let step = (1u64 << RANDOM_BITS) / 1000;
-        let ids = || (0..1000u64).map(|at| TraceId(u128::from(at * step) | 0xff << 60));
+        let ids = || (0..1000u64).map(|at| TraceId(u128::from(at * step + step / 2) | 0xff << 60));
         let sampled = |sink: &SpanSink| ids().filter(|id| sink.root_flags(*id) & Trace::SAMPLED != 0).count();
         assert_eq!(sampled(&some), 100);
         assert_eq!((sampled(&sink(0.0).0), sampled(&sink(1.0).0)), (0, 1000));
