@@ -4,7 +4,7 @@
 //! 256 bytes, with the checks that a store makes. Writers wait for their commit before the next; what waits together
 //! is synced together, in every engine alike.
 //!
-//! `cargo run --release -- [--format text|json] [--seconds N] [--rounds N] [--folder PATH]`
+//! `cargo run --release -- [--format text|json] [--seconds N] [--rounds N] [--folder PATH] [--engine NAME]`
 
 mod engine;
 mod fjall_engine;
@@ -22,11 +22,13 @@ struct Options {
     seconds: u64,
     rounds: usize,
     folder: PathBuf,
+    /// Only this one.
+    engine: Option<String>,
 }
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { json: false, seconds: 2, rounds: 3, folder: std::env::temp_dir() };
+        let mut options = Self { json: false, seconds: 2, rounds: 3, folder: std::env::temp_dir(), engine: None };
         while let Some(arg) = args.next() {
             let value = args.next().ok_or(format!("`{arg}` needs a value"))?;
             let number = || value.parse().map_err(|_| format!("`{value}` is no number"));
@@ -36,6 +38,7 @@ impl Options {
                 ("--seconds", _) => options.seconds = number()?,
                 ("--rounds", _) => options.rounds = number()? as usize,
                 ("--folder", _) => options.folder = value.into(),
+                ("--engine", _) if ENGINES.iter().any(|(name, _)| *name == value) => options.engine = Some(value),
                 _ => return Err(format!("`{arg} {value}` is not understood; see the top of src/main.rs")),
             }
         }
@@ -61,7 +64,8 @@ fn run(options: &Options) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for round in 0..options.rounds {
         for writers in [1, 10, 50] {
-            for (name, start) in ENGINES {
+            let chosen = |name: &str| options.engine.as_deref().is_none_or(|only| only == name);
+            for (name, start) in ENGINES.into_iter().filter(|(name, _)| chosen(name)) {
                 eprintln!("round {}, {name}, {writers} writers", round + 1);
                 let folder = tempfile::tempdir_in(&options.folder).expect("a folder");
                 let figures = measure::run(start(folder.path()), writers, Duration::from_secs(options.seconds));
