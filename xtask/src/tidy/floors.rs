@@ -37,7 +37,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "weft-build",
         ],
     ),
-    ("weft", &["weft-types", "weft-api", "weft-manifest", "weft-build", "weft-traffic", "weft-telemetry", "weft-node"]),
+    (
+        "weft",
+        // Commands: what they assemble, weft-node assembles for them. Neither the engine nor a driver is named here.
+        &[
+            "weft-types",
+            "weft-api",
+            "weft-manifest",
+            "weft-build",
+            "weft-traffic",
+            "weft-telemetry",
+            "weft-gateway",
+            "weft-control",
+            "weft-node",
+        ],
+    ),
     ("weft-bench", &["weft-types"]),
     ("xtask", &["weft-types", "weft-build"]),
 ];
@@ -58,7 +72,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("opentelemetry", &["weft-telemetry"]),
     ("tracing-subscriber", &["weft-telemetry"]),
     ("clap", &["weft"]),
-    ("notify", &["weft-build", "weft-node"]),
+    ("notify", &["weft-build", "weft-node", "weft"]),
 ];
 
 /// Cores are pure: none of these is anywhere below them.
