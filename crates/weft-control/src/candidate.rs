@@ -78,6 +78,9 @@ pub fn folders_of(application: &Application) -> BTreeSet<&str> {
 fn revision(record: &Record) -> Digest {
     let components = record.sources.iter().map(|(name, digest)| (format!("component {name}"), *digest));
     let file = |folder: &String, path: &String| format!("file {folder}/{path}");
-    let files = record.files.iter().flat_map(|(folder, files)| files.iter().map(move |(path, digest)| (file(folder, path), *digest)));
+    let files = record
+        .files
+        .iter()
+        .flat_map(|(folder, files)| files.iter().map(move |(path, digest)| (file(folder, path), *digest)));
     record.application.revision(&components.chain(files).collect())
 }

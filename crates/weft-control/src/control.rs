@@ -9,13 +9,12 @@ use std::{
 use bytes::Bytes;
 use weft_api::{Applied, Apply, Change, Removed, Revision};
 use weft_manifest::Application;
-use weft_store::{At, Check, LogName, Scan, Shard, Space, Store, StoreError, Txn, Version, Write, Wrote, bound::PAGE_MAX};
+use weft_store::{
+    At, Check, LogName, Scan, Shard, Space, Store, StoreError, Txn, Version, Write, Wrote, bound::PAGE_MAX,
+};
 use weft_types::{Clock, Digest, Name};
 
-use crate::{
-    Artefacts, Candidate, ControlError, Current, Desired, Entry, Record, candidate, folders,
-    record::Step,
-};
+use crate::{Artefacts, Candidate, ControlError, Current, Desired, Entry, Record, candidate, folders, record::Step};
 
 /// Changes of an application that are kept; older ones are forgotten with the revisions that only they led to.
 const HISTORY_MAX: u64 = 50;
@@ -57,12 +56,12 @@ impl Control {
         let mut all = Vec::new();
         let mut after = None;
         loop {
-            let scan =
-                Scan { space: self.current.clone(), prefix: Bytes::new(), after, max: PAGE_MAX, values: true };
+            let scan = Scan { space: self.current.clone(), prefix: Bytes::new(), after, max: PAGE_MAX, values: true };
             let page = self.store.scan(&self.shard, &scan, self.clock.now()).await?;
             for (key, item) in page.items {
                 let name = std::str::from_utf8(&key).ok().and_then(|key| Name::new(key).ok());
-                let name = name.ok_or_else(|| StoreError::Corrupt { detail: "a key of `current`".into(), source: None })?;
+                let name =
+                    name.ok_or_else(|| StoreError::Corrupt { detail: "a key of `current`".into(), source: None })?;
                 let current = parse(&name, &item.value)?;
                 all.push((name, current));
             }
@@ -114,12 +113,14 @@ impl Control {
     pub async fn reconsider(&self, name: &Name, to: Option<Digest>) -> Result<Candidate, ControlError> {
         let before = self.pointer(name).await?.ok_or_else(|| ControlError::UnknownApplication(name.clone()))?;
         let history = self.history(name).await?;
-        let wanted = |entry: &&(u64, Entry)| match (entry.1.revision, to) {
+        let wanted = |entry: &Entry| match (entry.revision, to) {
             (Some(revision), Some(to)) => revision == to,
             (revision, None) => revision.is_some_and(|revision| revision != before.0.revision),
             (None, _) => false,
         };
-        let found = history.iter().find(wanted).and_then(|(_, entry)| entry.record);
+        // What a removal led to be forgotten is in the history, and can no longer be run.
+        let mut kept = history.iter().filter(|(_, entry)| wanted(entry)).filter_map(|(_, entry)| entry.record);
+        let found = kept.find(|record| self.is_whole(name, record));
         let kept = found.ok_or_else(|| match to {
             Some(revision) => ControlError::UnknownRevision { application: name.clone(), revision },
             None => ControlError::NothingBefore(name.clone()),
@@ -249,6 +250,12 @@ impl Control {
         let mut history = found.records.iter().enumerate().map(entry).collect::<Result<Vec<_>, ControlError>>()?;
         history.reverse();
         Ok(history)
+    }
+
+    /// Whether everything that a revision needs is still here.
+    fn is_whole(&self, name: &Name, record: &Digest) -> bool {
+        let there = |record: Record| record.artefacts().all(|digest| self.artefacts.find(digest).is_some());
+        self.record(name, record).is_ok_and(there)
     }
 
     fn record(&self, name: &Name, digest: &Digest) -> Result<Record, ControlError> {

@@ -42,9 +42,15 @@ pub struct DeployError(pub Vec<Refusal>);
 /// One application as it runs.
 pub(crate) struct Running {
     pub(crate) application: Arc<Application>,
-    pub(crate) revision: Digest,
+    revision: Digest,
     pub(crate) parts: Vec<Arc<Part>>,
-    routes: Vec<RouteSpec>,
+    pub(crate) routes: Vec<RouteSpec>,
+}
+
+impl Running {
+    pub(crate) fn revision(&self) -> Digest {
+        self.revision
+    }
 }
 
 /// A component with what it was loaded from, by which a later revision finds it again.
@@ -83,9 +89,14 @@ impl Node {
         self.prepare(deployments, &[]).await.map(Prepared::adopt)
     }
 
-    /// Takes an application out. Its requests in flight end as they would have.
-    pub async fn remove(&self, application: &Name) -> Result<(), DeployError> {
-        self.prepare(Vec::new(), std::slice::from_ref(application)).await.map(Prepared::adopt)
+    /// Adds or swaps some and takes others out, in one swap. Requests in flight end as they would have.
+    pub async fn change(&self, deployments: Vec<Deployment>, remove: &[Name]) -> Result<(), DeployError> {
+        self.prepare(deployments, remove).await.map(Prepared::adopt)
+    }
+
+    /// The revision of an application that serves now.
+    pub fn runs(&self, application: &Name) -> Option<Digest> {
+        self.world.lock().running.get(application).map(|running| running.revision)
     }
 
     /// Does all that can fail: compiles the routes and loads the components.
@@ -230,6 +241,26 @@ impl World {
         let mut parts = candidates.into_iter().flatten().filter(serves).flat_map(|running| &running.parts);
         parts.find(|part| alike(&part.spec, spec)).cloned()
     }
+}
+
+/// Everything that would refuse these deployments, on a node that runs nothing else. Compiles, and keeps nothing.
+pub fn check(deployments: &[Deployment]) -> Vec<Refusal> {
+    let routes = deployments.iter().flat_map(|deployment| deployment.routes.clone()).collect();
+    let mut refusals: Vec<Refusal> = Table::compile(routes).err().into_iter().flatten().map(Refusal::Route).collect();
+    let clock = Arc::new(weft_types::SystemClock::new());
+    let mut options = weft_host::HostOptions::new(clock);
+    options.services.stores = Arc::new(Arc::new(weft_store::MemoryStore::default()));
+    let host = match weft_host::Host::new(options) {
+        Ok(host) => host,
+        Err(error) => panic!("the engine starts on any machine that can run this program: {error:#}"),
+    };
+    for (spec, _) in deployments.iter().flat_map(|deployment| &deployment.components) {
+        let (application, component) = (spec.application.clone(), spec.component.clone());
+        if let Err(source) = host.load(spec.clone()) {
+            refusals.push(Refusal::Component { application, component, source });
+        }
+    }
+    refusals
 }
 
 /// Whether two revisions grant a component the same, in the same folder.

@@ -5,17 +5,26 @@
 //! Node::start ─▶ Closed (bound, nothing answered) ─▶ open ─▶ Node ─▶ drain
 //! ```
 
+mod admin;
 mod deploy;
+mod explain;
 mod guest_logs;
+mod keeper;
 mod load;
 mod lower;
 mod node;
 mod observe;
+mod secrets;
 mod sweep;
 mod telemetry;
 
-pub use deploy::{DeployError, Deployment, Refusal};
+pub use admin::AdminFile;
+pub use deploy::{DeployError, Deployment, Refusal, check};
+pub use explain::{AskError, explain};
+pub use keeper::{KeepError, Keeper};
 pub use lower::{Sources, lower, revision, source, sources};
 pub use node::{Addresses, Closed, Node, NodeError};
+pub use secrets::{Granted, SecretError, Secrets};
 pub use sweep::Idle;
 pub use telemetry::Telemetry;
+pub use weft_host::LoadError;

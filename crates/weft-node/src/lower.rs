@@ -1,12 +1,12 @@
 //! From a resolved application to a deployment: what the engine and the router are told of it.
 
-use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
-use weft_host::{ComponentSpec, Grants, Isolation, Limits, Source};
-use weft_manifest::Application;
+use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Secret, Source};
+use weft_manifest::{Application, Outbound, Scheme};
 use weft_types::{Digest, Name};
 
-use crate::deploy::Deployment;
+use crate::{deploy::Deployment, secrets::Granted};
 
 /// Longest wait in a component's queue, unless the caller's own deadline is nearer.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
@@ -39,11 +39,10 @@ pub fn revision(application: &Application, sources: &Sources) -> Digest {
 }
 
 /// Everything that is to run. A component without a source is left out: callers have made sure that there is none.
-pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources) -> Deployment {
+pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources, secrets: &Granted) -> Deployment {
     let component = |(name, component): (&Name, &weft_manifest::Component)| {
         let policy = application.component_policy(name).policy;
-        let limits =
-            weft_traffic::Limits { concurrency: policy.concurrency, queue: policy.queue, wait: QUEUE_WAIT };
+        let limits = weft_traffic::Limits { concurrency: policy.concurrency, queue: policy.queue, wait: QUEUE_WAIT };
         let spec = ComponentSpec {
             application: application.name.clone(),
             component: name.clone(),
@@ -51,7 +50,7 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
             wasm: sources.get(name)?.clone(),
             isolation: isolation(component.isolation),
             limits: limits_of(&component.limits),
-            grants: Arc::new(grants(application, component)),
+            grants: Arc::new(grants(application, component, secrets.get(name))),
         };
         Some((spec, limits))
     };
@@ -75,7 +74,11 @@ fn limits_of(limits: &weft_manifest::Limits) -> Limits {
     Limits { memory, cpu, warm: instances, reuse, age }
 }
 
-fn grants(application: &Application, component: &weft_manifest::Component) -> Grants {
+fn grants(
+    application: &Application,
+    component: &weft_manifest::Component,
+    secrets: Option<&BTreeMap<String, Secret>>,
+) -> Grants {
     let granted = &component.grants;
     let folder = |folder: &weft_manifest::Folder| weft_host::Folder {
         from: application.locate(&folder.from),
@@ -87,6 +90,21 @@ fn grants(application: &Application, component: &weft_manifest::Component) -> Gr
         config: granted.config.clone(),
         stores: granted.stores.iter().map(|(opened, store)| (opened.clone(), store.to_string())).collect(),
         files: granted.files.iter().map(folder).collect(),
-        ..Grants::default()
+        secrets: secrets.cloned().unwrap_or_default(),
+        secret_env: BTreeMap::new(),
+        outbound: (!granted.outbound.rules.is_empty()).then(|| Arc::new(Calls(granted.outbound.clone())) as _),
+    }
+}
+
+/// What a manifest lets a component call, as the host asks for it.
+#[derive(Debug)]
+struct Calls(Outbound);
+
+impl OutboundRules for Calls {
+    fn allows(&self, https: bool, host: &str, port: u16) -> bool {
+        self.0.allows(if https { Scheme::Https } else { Scheme::Http }, host, port)
+    }
+    fn allows_address(&self, host: &str, address: IpAddr) -> bool {
+        self.0.allows_address(host, address)
     }
 }

@@ -1,6 +1,14 @@
 //! The process: its floors, its listeners, and how it ends.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -9,14 +17,18 @@ use weft_dispatch::Dispatch;
 use weft_gateway::{BindError, CertificateFiles, Gateway, Limits, Listener, Running, Tls, TlsError};
 use weft_host::{Host, HostOptions, Services};
 use weft_manifest::NodeConfig;
+use weft_store::Store;
 use weft_store_local::{LocalStore, OpenError};
 use weft_traffic::Table;
-use weft_types::{Code, Invoke, code};
+use weft_types::{Code, Invoke, Timestamp, code};
 
 use crate::{
+    admin::Admin,
     deploy::World,
     guest_logs::Sinks,
+    keeper::Keeper,
     observe::{RouteMeters, Watcher},
+    secrets::Secrets,
     sweep::{self, Idle},
     telemetry::Telemetry,
 };
@@ -25,6 +37,10 @@ use crate::{
 pub struct Node {
     pub(crate) telemetry: Telemetry,
     pub(crate) host: Host,
+    pub secrets: Secrets,
+    pub(crate) data: PathBuf,
+    pub(crate) started: Timestamp,
+    pub(crate) draining: AtomicBool,
     pub(crate) store: Arc<LocalStore>,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) table: Arc<ArcSwap<Table>>,
@@ -33,8 +49,12 @@ pub struct Node {
     /// Held while a change is prepared and made: one at a time.
     pub(crate) turn: tokio::sync::Mutex<()>,
     fronts: Mutex<Vec<Running>>,
+    /// Goes last: whoever drains a node wants to watch.
+    admin: Mutex<Option<Running>>,
     addresses: Addresses,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
+    /// Why the store refused the last write that was tried.
+    pub(crate) refused: Mutex<Option<String>>,
 }
 
 /// Where the node really listens.
@@ -56,6 +76,8 @@ pub enum NodeError {
     Data(#[from] OpenError),
     #[error("the engine does not start: {0}")]
     Engine(String),
+    #[error("the data folder `{}` cannot be used: admin.json cannot be written: {source}", .folder.display())]
+    AdminFile { folder: PathBuf, source: std::io::Error },
 }
 
 impl NodeError {
@@ -65,6 +87,7 @@ impl NodeError {
             Self::Tls(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::Engine(_) => code::INTERNAL,
+            Self::AdminFile { .. } => code::DATA_UNUSABLE,
         }
     }
 }
@@ -78,7 +101,8 @@ struct Doors {
 
 impl Doors {
     fn bind(config: &NodeConfig) -> Result<Self, NodeError> {
-        let bind = |addresses: &[SocketAddr]| addresses.iter().map(|at| Listener::bind(*at)).collect::<Result<Vec<_>, _>>();
+        let bind =
+            |addresses: &[SocketAddr]| addresses.iter().map(|at| Listener::bind(*at)).collect::<Result<Vec<_>, _>>();
         let http = bind(&config.http)?;
         let admin = Listener::bind(config.admin)?;
         let mut https = bind(&config.https)?;
@@ -130,7 +154,8 @@ impl Node {
         host.cache = Some(data.join("code"));
         host.instances_max = config.instances;
         let logs = Sinks { logs: telemetry.logs.clone(), metrics: Arc::clone(&telemetry.metrics) };
-        host.services = Services { stores: Arc::new(Arc::clone(&store)), logs: Arc::new(logs) };
+        let stores = Arc::new(Arc::clone(&store));
+        host.services = Services { stores, logs: Arc::new(logs), ..Services::default() };
         let host = Host::new(host).map_err(|error| NodeError::Engine(format!("{error:#}")))?;
         let dispatch = Dispatch::new(Arc::clone(&telemetry.clock));
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
@@ -141,8 +166,12 @@ impl Node {
             .observer(Arc::new(watcher))
             .limits(limits(config));
         let node = Arc::new(Self {
+            started: telemetry.clock.now(),
             telemetry,
             host,
+            secrets: Secrets::new(config.secrets.clone()),
+            data: data.to_owned(),
+            draining: AtomicBool::new(false),
             store,
             dispatch,
             table,
@@ -150,8 +179,10 @@ impl Node {
             world: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             fronts: Mutex::default(),
+            admin: Mutex::default(),
             addresses: doors.addresses(),
             housekeeper: Mutex::default(),
+            refused: Mutex::default(),
         });
         Ok(Closed { node, doors, gateway })
     }
@@ -160,8 +191,22 @@ impl Node {
         &self.addresses
     }
 
+    /// Why the node should be given no requests now.
+    pub fn unready(&self) -> Option<String> {
+        if self.draining.load(Relaxed) {
+            return Some("draining".to_owned());
+        }
+        self.store_refuses().map(|reason| format!("the store refuses writes: {reason}"))
+    }
+
+    /// Why the store takes no writes; looked at by whoever commits, told here.
+    pub(crate) fn store_refuses(&self) -> Option<String> {
+        self.refused.lock().clone()
+    }
+
     /// Stops accepting, finishes what is in flight within `patience`. Returns how many connections were cut.
     pub async fn drain(&self, patience: Duration) -> usize {
+        self.draining.store(true, Relaxed);
         let fronts = std::mem::take(&mut *self.fronts.lock());
         let mut cut = 0;
         let drains: Vec<_> = fronts.into_iter().map(|front| tokio::spawn(front.drain(patience))).collect();
@@ -169,17 +214,26 @@ impl Node {
             cut += drain.await.unwrap_or_default();
         }
         self.housekeeper.lock().take().iter().for_each(JoinHandle::abort);
+        drop(self.admin.lock().take());
         cut
     }
 }
 
 impl Closed {
-    /// Begins to answer.
-    pub fn open(self) -> Arc<Node> {
+    /// Begins to answer. `keeper` is control, where applications come by the admin API.
+    pub fn open(self, keeper: Option<Arc<Keeper>>) -> Result<Arc<Node>, NodeError> {
         let Self { node, doors, gateway } = self;
+        let admin = Admin::open(Arc::clone(&node), keeper, &node.data)
+            .map_err(|source| NodeError::AdminFile { folder: node.data.clone(), source })?;
         let fronts = doors.http.into_iter().chain(doors.https).map(|listener| gateway.serve(listener)).collect();
         *node.fronts.lock() = fronts;
         *node.housekeeper.lock() = Some(sweep::start(Arc::downgrade(&node), Idle::default()));
-        node
+        *node.admin.lock() = Some(admin.serve(doors.admin));
+        Ok(node)
+    }
+
+    /// The store, for control.
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.node.store) as _
     }
 }

@@ -9,7 +9,7 @@ use weft_types::{Name, code};
 use crate::failure::{Failure, Gathered};
 
 /// Grants for a component that comes without a manifest.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct BareArgs {
     /// Give a bare component an environment variable.
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
@@ -77,6 +77,8 @@ impl BareArgs {
 /// One that was named, and where.
 pub(crate) struct Found {
     pub(crate) application: Application,
+    /// As it was named.
+    pub(crate) named: PathBuf,
     /// The folder's `weft.toml`, or the component.
     pub(crate) file: PathBuf,
     pub(crate) bare: bool,
@@ -107,7 +109,7 @@ pub(crate) fn one(path: &Path, bare: &BareArgs) -> Result<Found, Report> {
         let problem = Problem::whole(path.display().to_string(), code::FILE_MISSING, "there is no weft.toml here");
         return Err(problem.help("name an application's folder, or make one with: weft new -l rust hello").into());
     }
-    Ok(Found { application: weft_manifest::load(&file)?, file, bare: false })
+    Ok(Found { application: weft_manifest::load(&file)?, named: path.to_owned(), file, bare: false })
 }
 
 fn bare_component(path: &Path, bare: &BareArgs) -> Found {
@@ -120,7 +122,7 @@ fn bare_component(path: &Path, bare: &BareArgs) -> Found {
             IsolationArg::Instance => weft_manifest::Isolation::Instance,
         };
     }
-    Found { application, file: path.to_owned(), bare: true }
+    Found { application, named: path.to_owned(), file: path.to_owned(), bare: true }
 }
 
 fn twice(found: &[Found], wrong: &mut Gathered) {

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::up;
+use crate::commands::{apply, build, check, componentize, explain, new, remove, rollback, serve, status, up};
 
 /// Write handlers; `weft` brings the server.
 #[derive(Parser)]
@@ -24,5 +24,15 @@ pub(crate) enum Format {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    New(new::New),
+    Build(build::Build),
+    Check(check::Check),
     Up(up::Up),
+    Explain(explain::Explain),
+    Serve(serve::Serve),
+    Apply(apply::Apply),
+    Status(status::Status),
+    Rollback(rollback::Rollback),
+    Remove(remove::Remove),
+    Componentize(componentize::Componentize),
 }

@@ -2,10 +2,15 @@
 
 mod applications;
 mod args;
+mod builds;
+mod client;
 mod commands;
 mod failure;
+mod globs;
+mod output;
 mod settings;
 mod signals;
+mod watch;
 
 use std::process::ExitCode;
 

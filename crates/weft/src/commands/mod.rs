@@ -1,23 +1,47 @@
 //! The commands, one file each.
 
+pub(crate) mod apply;
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod componentize;
+pub(crate) mod explain;
+pub(crate) mod new;
+pub(crate) mod remove;
+pub(crate) mod rollback;
+pub(crate) mod serve;
+pub(crate) mod status;
 pub(crate) mod up;
+
+use weft_types::code;
 
 use crate::{
     args::{Command, Format},
     failure::Failure,
 };
 
-pub(crate) fn run(command: Command, _format: Format) -> Result<(), Failure> {
+pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
     match command {
+        Command::New(new) => new.run(format),
+        Command::Build(build) => build.run(format),
+        Command::Check(check) => check.run(format),
         Command::Up(up) => up.run(),
+        Command::Explain(explain) => explain.run(format),
+        Command::Serve(serve) => serve.run(),
+        Command::Apply(apply) => apply.run(format),
+        Command::Status(status) => status.run(format),
+        Command::Rollback(rollback) => rollback.run(format),
+        Command::Remove(remove) => remove.run(format),
+        Command::Componentize(componentize) => componentize.run(),
     }
 }
 
 /// Runs a command that waits for things.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Failure::new(weft_types::code::INTERNAL, "weft", format!("the runtime does not start: {error}"))
-    })?;
-    runtime.block_on(work)
+    let runtime = runtime
+        .map_err(|error| Failure::new(code::INTERNAL, "weft", format!("the runtime does not start: {error}")))?;
+    let done = runtime.block_on(work);
+    // A second signal does not wait for a build, or for a guest that spins.
+    runtime.shutdown_background();
+    done
 }

@@ -1,0 +1,177 @@
+//! The admin API: on a listener of its own, behind a token. Health and metrics need none.
+
+mod answer;
+mod status;
+mod token;
+mod upload;
+
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use weft_api::{ExplainQuery, Problem, REQUEST_BYTES_MAX, path};
+use weft_gateway::{Listener, Running, SystemRandomness};
+use weft_telemetry::metrics::CONTENT_TYPE;
+use weft_types::{Body, Digest, Name, code};
+
+use crate::{keeper::Keeper, node::Node};
+use answer::{Answer, bytes, json, problem, refuse};
+pub use token::AdminFile;
+use token::Token;
+
+/// Answers the admin API of one node.
+pub(crate) struct Admin {
+    node: Arc<Node>,
+    /// `None` in `weft up`, whose applications come from folders.
+    keeper: Option<Arc<Keeper>>,
+    token: Token,
+}
+
+impl Admin {
+    pub(crate) fn open(node: Arc<Node>, keeper: Option<Arc<Keeper>>, data: &Path) -> std::io::Result<Arc<Self>> {
+        let url = format!("http://{}", node.addresses().admin);
+        let token = Token::open(data, url, &SystemRandomness)?;
+        Ok(Arc::new(Self { node, keeper, token }))
+    }
+
+    pub(crate) fn serve(self: Arc<Self>, listener: Listener) -> Running {
+        let clock = Arc::clone(&self.node.telemetry.clock);
+        weft_gateway::serve(listener, weft_gateway::Limits::default(), clock, move |request| {
+            let admin = Arc::clone(&self);
+            async move { admin.answer(request).await }
+        })
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (method, uri) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = self.route(request).await;
+        match answer {
+            Ok(response) => response,
+            Err(problem) => {
+                tracing::debug!(%method, path = uri, code = problem.code, detail = problem.detail, "admin request refused");
+                refuse(&problem)
+            }
+        }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Answer {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let reads = method == Method::GET || method == Method::HEAD;
+        match uri.path() {
+            path::LIVE if reads => return Ok(bytes(StatusCode::OK, "text/plain", "live\n")),
+            path::READY if reads => return Ok(self.ready()),
+            path::METRICS if reads => return self.metrics().await,
+            _ => self.authenticate(&request)?,
+        }
+        let segments: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
+        match (method.as_str(), segments.as_slice()) {
+            ("GET", ["v1", "openapi.json"]) => Ok(bytes(StatusCode::OK, "application/json", weft_api::openapi::text())),
+            ("GET", ["v1", "status"]) => json(StatusCode::OK, &self.status().await?),
+            ("GET", ["v1", "routes"]) => json(StatusCode::OK, &self.routes()),
+            ("GET", ["v1", "explain"]) => self.explain(uri.query().unwrap_or_default()),
+            ("GET", ["v1", "applications"]) => json(StatusCode::OK, &self.applications().await?),
+            ("POST", ["v1", "applications"]) => {
+                let apply = parse(&whole(request.into_body()).await?)?;
+                let applied = self.keeper()?.apply(apply).await.map_err(Box::<Problem>::from)?;
+                json(StatusCode::OK, &applied)
+            }
+            ("GET", ["v1", "applications", name]) => json(StatusCode::OK, &self.application(&named(name)?).await?),
+            ("DELETE", ["v1", "applications", name]) => {
+                let removed = self.keeper()?.remove(&named(name)?).await.map_err(Box::<Problem>::from)?;
+                json(StatusCode::OK, &removed)
+            }
+            ("GET", ["v1", "applications", name, "revisions"]) => {
+                json(StatusCode::OK, &self.revisions(named(name)?).await?)
+            }
+            ("POST", ["v1", "applications", name, "rollback"]) => {
+                let rollback: weft_api::Rollback = parse(&whole(request.into_body()).await?)?;
+                let applied =
+                    self.keeper()?.rollback(&named(name)?, rollback.to).await.map_err(Box::<Problem>::from)?;
+                json(StatusCode::OK, &applied)
+            }
+            ("HEAD", ["v1", "artefacts", digest]) => upload::find(self.keeper()?, &parsed(digest)?),
+            ("PUT", ["v1", "artefacts", digest]) => {
+                upload::take(self.keeper()?, parsed(digest)?, request.into_body()).await
+            }
+            (_, known) if is_known(known) => {
+                Err(problem(code::METHOD_NOT_ALLOWED, format!("{method} is not answered here; see {}", path::OPENAPI)))
+            }
+            _ => Err(problem(code::NO_ROUTE, format!("there is no {}; see {}", uri.path(), path::OPENAPI))),
+        }
+    }
+
+    fn authenticate(&self, request: &Request<Incoming>) -> Result<(), Box<Problem>> {
+        let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token =
+            shown.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+        match token {
+            Some((_, token)) if self.token.is(token.trim()) => Ok(()),
+            _ => {
+                let said = problem(code::UNAUTHENTICATED, "send `authorization: Bearer TOKEN`");
+                Err(Box::new(said.hint("the token is in admin.json in the node's data folder")))
+            }
+        }
+    }
+
+    fn keeper(&self) -> Result<&Keeper, Box<Problem>> {
+        self.keeper.as_deref().ok_or_else(|| {
+            let said =
+                problem(code::USAGE, "this node is a `weft up`: what it runs comes from the folders it was given");
+            Box::new(said.hint("start a node with `weft serve`, and apply to that one"))
+        })
+    }
+
+    fn ready(&self) -> Response<Body> {
+        match self.node.unready() {
+            None => bytes(StatusCode::OK, "text/plain", "ready\n"),
+            Some(reason) => bytes(StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{reason}\n")),
+        }
+    }
+
+    async fn metrics(&self) -> Answer {
+        let metrics = Arc::clone(&self.node.telemetry.metrics);
+        let text = tokio::task::spawn_blocking(move || metrics.render()).await;
+        let text = text.map_err(|error| problem(code::INTERNAL, error.to_string()))?;
+        Ok(bytes(StatusCode::OK, CONTENT_TYPE, text))
+    }
+
+    fn explain(&self, query: &str) -> Answer {
+        let query = ExplainQuery::parse(query).map_err(|error| problem(code::BAD_REQUEST, error.to_string()))?;
+        json(StatusCode::OK, &self.node.explain(&query).map_err(Box::<Problem>::from)?)
+    }
+}
+
+fn is_known(segments: &[&str]) -> bool {
+    matches!(
+        segments,
+        ["v1", "openapi.json" | "status" | "routes" | "explain" | "applications"]
+            | ["v1", "applications" | "artefacts", _]
+            | ["v1", "applications", _, "revisions" | "rollback"]
+            | ["healthz", "live" | "ready"]
+            | ["metrics"]
+    )
+}
+
+fn named(text: &str) -> Result<Name, Box<Problem>> {
+    Name::new(text).map_err(|error| problem(code::BAD_REQUEST, error.to_string()))
+}
+
+fn parsed(text: &str) -> Result<Digest, Box<Problem>> {
+    text.parse::<Digest>().map_err(|error| problem(code::BAD_REQUEST, error.to_string()))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Box<Problem>> {
+    serde_json::from_slice(body).map_err(|error| problem(code::BAD_REQUEST, error.to_string()))
+}
+
+async fn whole(body: Incoming) -> Result<Bytes, Box<Problem>> {
+    match Limited::new(body, REQUEST_BYTES_MAX as usize).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(problem(code::BODY_TOO_LARGE, format!("at most {REQUEST_BYTES_MAX} bytes are read")))
+        }
+        Err(error) => Err(problem(code::BAD_REQUEST, error.to_string())),
+    }
+}

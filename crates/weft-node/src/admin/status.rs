@@ -1,0 +1,144 @@
+//! What the admin API tells of the node and of its applications.
+
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
+
+use weft_api::{
+    Application, ApplicationStatus, ApplicationSummary, Applications, Component, ComponentStatus, Listener, NodeState,
+    Problem, Revisions, Route, Routes, Serves, State, Status, StoreStatus,
+};
+use weft_control::Current;
+use weft_types::{Digest, Name, code};
+
+use super::{Admin, answer::problem};
+use crate::{deploy::Part, keeper::KeepError};
+
+type Told<T> = Result<T, Box<Problem>>;
+
+impl Admin {
+    pub(super) async fn status(&self) -> Told<Status> {
+        let node = &self.node;
+        let addresses = node.addresses();
+        let listener = |url: String, serves| Listener { url, serves };
+        let http = addresses.http.iter().map(|at| listener(format!("http://{at}"), Serves::Applications));
+        let https = addresses.https.iter().map(|at| listener(format!("https://{at}"), Serves::Applications));
+        let admin = listener(format!("http://{}", addresses.admin), Serves::Admin);
+        let refused = node.store_refuses();
+        let engine = StoreStatus {
+            engine: "embedded".to_owned(),
+            writable: refused.is_none(),
+            detail: refused.unwrap_or_default(),
+        };
+        let draining = node.draining.load(Relaxed);
+        let summaries = self.summaries().await?;
+        let world = node.world.lock();
+        let application = |summary: ApplicationSummary| {
+            let parts = world.running.get(&summary.name).map_or(&[][..], |running| &running.parts);
+            ApplicationStatus { components: parts.iter().map(|part| component_status(part)).collect(), summary }
+        };
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_ms: node.started.as_millis(),
+            node: if draining { NodeState::Draining } else { NodeState::Ready },
+            listeners: http.chain(https).chain([admin]).collect(),
+            data: node.data.canonicalize().unwrap_or_else(|_| node.data.clone()).display().to_string(),
+            stores: vec![engine],
+            applications: summaries.into_iter().map(application).collect(),
+        })
+    }
+
+    pub(super) fn routes(&self) -> Routes {
+        Routes { routes: self.node.table.load_full().routes().iter().map(|route| shown(&route.spec)).collect() }
+    }
+
+    pub(super) async fn applications(&self) -> Told<Applications> {
+        Ok(Applications { applications: self.summaries().await? })
+    }
+
+    pub(super) async fn application(&self, name: &Name) -> Told<Application> {
+        let unknown = || problem(code::UNKNOWN_APPLICATION, format!("there is no application `{name}`"));
+        let summary = self.summaries().await?.into_iter().find(|summary| summary.name == *name).ok_or_else(unknown)?;
+        let running = self.node.world.lock().running.get(name).cloned();
+        let Some(running) = running else {
+            let failed = self.keeper.as_ref().and_then(|keeper| keeper.failed.lock().get(name).cloned());
+            return Err(problem(code::COMPONENT_UNAVAILABLE, failed.unwrap_or_default()));
+        };
+        let component = |part: &std::sync::Arc<Part>| Component {
+            name: part.spec.component.clone(),
+            source: part.spec.wasm.digest(),
+            state: State::Serving,
+            detail: String::new(),
+        };
+        Ok(Application {
+            summary,
+            manifest: serde_json::to_value(&*running.application).unwrap_or_default(),
+            components: running.parts.iter().map(component).collect(),
+            routes: running.routes.iter().map(shown).collect(),
+        })
+    }
+
+    pub(super) async fn revisions(&self, name: Name) -> Told<Revisions> {
+        let revisions = self.keeper()?.control.revisions(&name).await.map_err(KeepError::from)?;
+        Ok(Revisions { application: name, revisions })
+    }
+
+    /// Every application that runs or should. Control knows numbers and times; without it they are the node's.
+    async fn summaries(&self) -> Told<Vec<ApplicationSummary>> {
+        let pointers: BTreeMap<Name, Current> = match &self.keeper {
+            Some(keeper) => keeper.control.list().await.map_err(KeepError::from)?.into_iter().collect(),
+            None => BTreeMap::new(),
+        };
+        let running: BTreeMap<Name, Digest> = {
+            let world = self.node.world.lock();
+            world.running.iter().map(|(name, running)| (name.clone(), running.revision())).collect()
+        };
+        let mut names: Vec<Name> = pointers.keys().chain(running.keys()).cloned().collect();
+        names.sort();
+        names.dedup();
+        let summary = |name: Name| {
+            let (current, runs) = (pointers.get(&name), running.get(&name));
+            let revision = runs.copied().or_else(|| current.map(|current| current.revision))?;
+            let state = if runs.is_some() { State::Serving } else { State::Failed };
+            let (number, applied_ms) = match current {
+                Some(current) => (current.number, current.applied_ms),
+                None => (1, self.node.started.as_millis()),
+            };
+            Some(ApplicationSummary { name, revision, number, applied_ms, state })
+        };
+        Ok(names.into_iter().filter_map(summary).collect())
+    }
+}
+
+fn component_status(part: &Part) -> ComponentStatus {
+    let (active, waiting) = part.stage.gate.load();
+    let totals = part.stage.meter.counts();
+    ComponentStatus {
+        name: part.spec.component.clone(),
+        state: State::Serving,
+        invocations: totals.invocations,
+        failures: totals.failures,
+        shed: totals.shed,
+        active: active.into(),
+        waiting: waiting.into(),
+        instances: part.stage.component.stats().instances_created,
+    }
+}
+
+fn shown(route: &weft_traffic::RouteSpec) -> Route {
+    let header = |wanted: &weft_traffic::HeaderMatch| match &wanted.value {
+        Some(value) => format!("{}: {value}", wanted.name),
+        None => wanted.name.to_string(),
+    };
+    Route {
+        application: route.application.clone(),
+        host: route.host.as_deref().map(str::to_owned),
+        path: route.path.to_string(),
+        methods: route.methods.iter().map(ToString::to_string).collect(),
+        headers: route.headers.iter().map(header).collect(),
+        action: match &route.action {
+            weft_traffic::Action::Component(context) => format!("component {}", context.target.component),
+            weft_traffic::Action::Files(files) => format!("files {}", files.root.display()),
+            weft_traffic::Action::Redirect { to, status } => format!("redirect {status} {to}"),
+        },
+        place: route.place.to_string(),
+    }
+}

@@ -1,0 +1,129 @@
+//! `weft explain`: what a request would meet, and why.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use clap::Args;
+use weft_api::{ExplainQuery, Explanation, path};
+use weft_manifest::{Application, Report};
+use weft_traffic::Table;
+use weft_types::{Digest, Name, code};
+
+use crate::{
+    applications::{self, BareArgs},
+    args::Format,
+    client::Target,
+    failure::Failure,
+    output,
+};
+
+/// Say which route, application, component, policy and services a request would meet, and why the others lost.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  weft explain GET /orders/7                   asks the running node\n  weft explain GET /orders/7 --of .            reads the manifest; no node is needed\n  weft explain POST http://shop.example/orders -H 'x-beta: 1'"
+)]
+pub(crate) struct Explain {
+    #[arg(value_name = "METHOD")]
+    method: String,
+    /// A path, or a URL with a host.
+    #[arg(value_name = "URL")]
+    url: String,
+    /// A header of the request; as often as needed.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// The host that the request is for.
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Ask manifests instead of a node: folders or weft.toml files.
+    #[arg(long, value_name = "WHAT")]
+    of: Vec<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as `name: value`")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl Explain {
+    pub(crate) fn run(&self, format: Format) -> Result<(), Failure> {
+        let mut headers = self.headers.clone();
+        headers.extend(self.host.iter().map(|host| ("host".to_owned(), host.clone())));
+        let query = ExplainQuery { method: self.method.to_ascii_uppercase(), url: self.url.clone(), headers };
+        let explanation = if self.of.is_empty() {
+            let path = format!("{}?{}", path::EXPLAIN, query.to_query());
+            super::block_on(async { self.target.find()?.get(&path).await })?
+        } else {
+            offline(&self.of, &query)?
+        };
+        let missed = explanation.miss.clone();
+        output::print(format, &explanation, shown)?;
+        match missed {
+            None => Ok(()),
+            Some(_) => Err(Failure::new(code::NO_ROUTE, query.url, "nothing answers this request")
+                .help("the routes above came closest")),
+        }
+    }
+}
+
+fn offline(of: &[PathBuf], query: &ExplainQuery) -> Result<Explanation, Failure> {
+    let found = applications::find(of, &BareArgs::default())?;
+    let applications: BTreeMap<Name, Arc<Application>> =
+        found.into_iter().map(|found| (found.application.name.clone(), Arc::new(found.application))).collect();
+    // Of manifests alone there are no artefacts, and so no true revision.
+    let revision = |application: &Application| application.revision(&BTreeMap::<String, Digest>::new());
+    let routes = applications.values().flat_map(|application| application.lower(revision(application))).collect();
+    let table = Table::compile(routes).map_err(Report::from)?;
+    weft_node::explain(&table, |name| applications.get(name).cloned(), query)
+        .map_err(|error| Failure::new(code::USAGE, "explain", error.to_string()))
+}
+
+fn shown(explanation: &Explanation) -> String {
+    let mut text = format!("{}\n", explanation.request);
+    if let Some(miss) = &explanation.miss {
+        text.push_str(&format!("  nothing answers: {miss}\n"));
+    }
+    for candidate in &explanation.candidates {
+        match &candidate.lost {
+            None => {
+                text.push_str(&format!("\n  {} ({})\n", candidate.route, candidate.place));
+                text.push_str(&format!("    application {}, {}\n", candidate.application, candidate.action));
+                for param in &candidate.params {
+                    text.push_str(&format!("    {} = {:?}\n", param.name, param.value));
+                }
+                let rows = candidate
+                    .policy
+                    .iter()
+                    .map(|of| vec![format!("    {}", of.field), of.value.clone(), format!("({})", of.origin)]);
+                text.push_str("\n  policy\n");
+                text.push_str(&output::table(&rows.collect::<Vec<_>>()));
+                let rows = explanation
+                    .services
+                    .iter()
+                    .map(|of| vec![format!("    {}", of.kind), of.name.clone(), of.bound.clone()]);
+                text.push_str("\n  services\n");
+                match output::table(&rows.collect::<Vec<_>>()).as_str() {
+                    "" => text.push_str("    none granted\n"),
+                    table => text.push_str(table),
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    let lost: Vec<_> = explanation
+        .candidates
+        .iter()
+        .filter_map(|candidate| {
+            let why = candidate.lost.clone()?;
+            Some(vec![format!("    {}", candidate.route), format!("({})", candidate.place), why])
+        })
+        .collect();
+    if !lost.is_empty() {
+        text.push_str("\n  not\n");
+        text.push_str(&output::table(&lost));
+    }
+    if explanation.omitted > 0 {
+        text.push_str(&format!("    and {} more, further away\n", explanation.omitted));
+    }
+    text
+}
