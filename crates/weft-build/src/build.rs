@@ -10,6 +10,7 @@ use std::{
 use crate::{
     BuildError, Componentize, OnLine, Tool, Toolchains, componentize,
     componentize::{WasmKind, wasm_kind},
+    distribution::Distribution,
     run::run,
     toolchain::on_path,
     toolchain::versions::RUST_TARGET,
@@ -43,12 +44,22 @@ pub fn build(job: Build<'_>, tools: &Toolchains, on_line: OnLine<'_>) -> Result<
         ["weft", "componentize", rest @ ..] if !job.command.contains(SHELL) => {
             componentize(&Componentize::parse(rest.iter().copied())?, job.dir, tools, on_line)?;
         }
+        words if !job.command.contains(SHELL) && Distribution::knows(words) => cargo(words, job, tools, on_line)?,
         [first, ..] => {
             preflight(first, job.command, tools)?;
             run(shell(job.command).current_dir(job.dir), on_line)?;
         }
     }
     check(job)
+}
+
+/// A plain build for our target: by the distribution's Rust where rustup's lacks it.
+fn cargo(words: &[&str], job: Build<'_>, tools: &Toolchains, on_line: OnLine<'_>) -> Result<(), BuildError> {
+    tools.find(Tool::Cargo)?;
+    match tools.find(Tool::RustTarget) {
+        Ok(_) => run(shell(job.command).current_dir(job.dir), on_line),
+        Err(missing) => Distribution::find(tools).ok_or(missing)?.build(words, job.dir, job.output, on_line),
+    }
 }
 
 /// What the command certainly needs, said before the command says it worse.

@@ -8,6 +8,7 @@
 
 mod build;
 pub mod componentize;
+mod distribution;
 mod error;
 mod language;
 mod new;

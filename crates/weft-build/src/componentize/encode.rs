@@ -24,7 +24,10 @@ pub fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Encodes a file. What is a component already is copied.
-pub(super) fn file(from: &Path, to: &Path) -> Result<(), BuildError> {
+pub(crate) fn file(from: &Path, to: &Path) -> Result<(), BuildError> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(BuildError::io("make", parent))?;
+    }
     let bytes = fs::read(from).map_err(BuildError::io("read", from))?;
     let component = match wasm_kind(&bytes) {
         WasmKind::Component => bytes,

@@ -17,7 +17,7 @@ use std::{
 };
 
 pub use encode::encode;
-pub(crate) use encode::{WasmKind, wasm_kind};
+pub(crate) use encode::{WasmKind, file as encode_file, wasm_kind};
 
 use crate::{BuildError, OnLine, Toolchains, wit};
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Tool, Toolchains, on_path, versions};
-use crate::{BuildError, Language, OnLine, run::run};
+use crate::{BuildError, Language, OnLine, distribution::Distribution, run::run};
 
 /// Installs into `into` what `language` lacks. What no package client of this system has is an error that says what to
 /// type.
@@ -28,8 +28,15 @@ pub fn install(language: Language, into: &Path, on_line: OnLine<'_>) -> Result<(
 fn rust(tools: &Toolchains, on_line: OnLine<'_>) -> Result<(), BuildError> {
     tools.find(Tool::Cargo)?;
     let Err(missing) = tools.find(Tool::RustTarget) else { return Ok(()) };
-    let Some(rustup) = on_path("rustup") else { return Err(missing) };
-    run(Command::new(rustup).args(["target", "add", versions::RUST_TARGET]), on_line)
+    let added = match on_path("rustup") {
+        Some(rustup) => run(Command::new(rustup).args(["target", "add", versions::RUST_TARGET]), on_line),
+        None => Err(missing),
+    };
+    // Without rustup's network there may still be the distribution's.
+    added.or_else(|missing| match Distribution::find(tools) {
+        Some(_) => Ok(()),
+        None => apt_install(&versions::RUST_PACKAGES, on_line).map_err(|_| missing),
+    })
 }
 
 fn js(tools: &Toolchains, into: &Path, on_line: OnLine<'_>) -> Result<(), BuildError> {
@@ -102,14 +109,14 @@ fn copy_go(from: &Path, to: &Path) -> Result<(), BuildError> {
 
 fn c(tools: &Toolchains, on_line: OnLine<'_>) -> Result<(), BuildError> {
     let Some(missing) = tools.missing(Language::C).into_iter().next() else { return Ok(()) };
-    if on_path("apt-get").is_none() {
-        return Err(missing);
-    }
-    let install = [&["install", "-y", "--no-install-recommends"], &versions::C_PACKAGES[..]].concat();
-    // An old package list is the common reason for a first failure.
-    apt(&install, on_line)
-        .or_else(|_| apt(&["update"], on_line).and_then(|()| apt(&install, on_line)))
-        .map_err(|_| missing)
+    apt_install(&versions::C_PACKAGES, on_line).map_err(|_| missing)
+}
+
+/// Installs packages of Debian or Ubuntu. An old package list is the common reason for a first failure.
+fn apt_install(packages: &[&str], on_line: OnLine<'_>) -> Result<(), BuildError> {
+    required("apt-get", "packages of the system", "see your distribution")?;
+    let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
+    apt(&install, on_line).or_else(|_| apt(&["update"], on_line).and_then(|()| apt(&install, on_line)))
 }
 
 /// `apt-get`, by `sudo` where that asks for no password and we are not root.

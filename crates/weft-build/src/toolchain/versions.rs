@@ -3,6 +3,9 @@
 /// The Rust target of guests.
 pub const RUST_TARGET: &str = "wasm32-wasip2";
 
+/// Debian: Rust for Wasm, where rustup cannot add the target.
+pub const RUST_PACKAGES: [&str; 5] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19", "wasi-libc"];
+
 /// npm: JavaScript to component by QuickJS.
 pub const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
 
