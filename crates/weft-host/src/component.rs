@@ -24,6 +24,7 @@ use crate::{
     http2, http3, http_values, judge, limits,
     load::{self, ComponentSpec, Handler, LoadError, Pre},
     pool::{Exports, Live, Pool},
+    reuse::{self, Reuse},
     services::Lent,
 };
 
@@ -41,6 +42,7 @@ pub struct Component {
     pool: Pool,
     used: AtomicU64,
     stats: Counters,
+    reuse: Reuse,
 }
 
 #[derive(Default)]
@@ -71,6 +73,7 @@ impl Host {
             pool: Pool::default(),
             used: AtomicU64::new(self.0.clock.now().as_nanos()),
             stats: Counters::default(),
+            reuse: Reuse::default(),
             spec,
         }))
     }
@@ -104,7 +107,7 @@ impl Component {
                 let fault = Fault::new(code::NO_HANDLER, Ran::No).detail("only HTTP can be handled by this component");
                 return Outcome::failed(fault, Class::Failure);
             };
-            let pre = match this.loaded() {
+            let pre = match this.loaded().await {
                 Ok(pre) => pre,
                 Err(fault) => return Outcome::failed(fault, Class::Failure),
             };
@@ -118,15 +121,17 @@ impl Component {
         })
     }
 
-    /// The code, mapped again if it was evicted.
-    fn loaded(&self) -> Result<Arc<Pre>, Fault> {
+    /// The code, mapped again if it was evicted: off the threads that serve, since a lost cache means compiling.
+    async fn loaded(self: &Arc<Self>) -> Result<Arc<Pre>, Fault> {
         self.used.store(self.host.clock.now().as_nanos(), Relaxed);
         if let Some(pre) = &*self.loaded.load() {
             return Ok(Arc::clone(pre));
         }
-        let again = load::load(&self.host, &self.spec.wasm);
-        let pre = again.map_err(|error| Fault::new(code::COMPONENT_UNAVAILABLE, Ran::No).source(error))?;
-        let pre = Arc::new(pre);
+        let this = Arc::clone(self);
+        let again = tokio::task::spawn_blocking(move || load::load(&this.host, &this.spec.wasm)).await;
+        let unavailable = || Fault::new(code::COMPONENT_UNAVAILABLE, Ran::No);
+        let pre = again.map_err(|error| unavailable().source(error))?;
+        let pre = Arc::new(pre.map_err(|error| unavailable().detail(error.to_string()).source(error))?);
         self.loaded.store(Some(Arc::clone(&pre)));
         Ok(pre)
     }
@@ -139,29 +144,66 @@ impl Component {
                 Ok(input) => input,
                 Err(fault) => return Finished { result: Err(fault), live: None },
             };
-            let warm = match this.spec.isolation {
-                Isolation::Request => None,
-                Isolation::Instance => this.pool.take(&tenant, this.host.clock.now(), &this.spec.limits),
+            let Some(mut live) = this.warm(&tenant, &call) else {
+                return this.fresh(&pre, tenant, input, &call).await;
             };
-            let mut live = match warm {
-                Some(mut live) => {
-                    this.stats.reused.fetch_add(1, Relaxed);
-                    live.store.data_mut().begin(Arc::clone(&call));
-                    live.store.set_epoch_deadline(1);
-                    live
-                }
-                None => match this.instantiate(&pre, tenant, &call).await {
-                    Ok(live) => live,
-                    Err(fault) => return Finished { result: Err(fault), live: None },
-                },
-            };
+            this.stats.reused.fetch_add(1, Relaxed);
+            let again = if this.reuse.is_untried() { input.copy() } else { None };
             let result = serve(&mut live, input, &call).await;
-            let refused = live.store.data().memory.refused;
-            match result {
-                Ok(()) => Finished { result: Ok(()), live: this.reusable(live) },
-                Err(error) => Finished { result: Err(judge::fault(&error, refused)), live: None },
+            if result.is_ok() && call.head_is_open() && this.reuse.is_untried() {
+                this.once_only();
+                if let Some(input) = again {
+                    return this.fresh(&pre, tenant, input, &call).await;
+                }
             }
+            if !call.head_is_open() {
+                this.reuse.works();
+            }
+            this.finish(live, result)
         })
+    }
+
+    /// An instance that has served before, handed to this call.
+    fn warm(&self, tenant: &Tenant, call: &Arc<Call>) -> Option<Live> {
+        if self.spec.isolation == Isolation::Request {
+            return None;
+        }
+        let mut live = self.pool.take(tenant, self.host.clock.now(), &self.spec.limits)?;
+        live.store.data_mut().begin(Arc::clone(call));
+        live.store.set_epoch_deadline(1);
+        Some(live)
+    }
+
+    async fn fresh(&self, pre: &Pre, tenant: Tenant, input: Input, call: &Arc<Call>) -> Finished {
+        let mut live = match self.instantiate(pre, tenant, call).await {
+            Ok(live) => live,
+            Err(fault) => return Finished { result: Err(fault), live: None },
+        };
+        let result = serve(&mut live, input, call).await;
+        self.finish(live, result)
+    }
+
+    fn finish(&self, mut live: Live, result: wasmtime::Result<()>) -> Finished {
+        match result {
+            Ok(()) => {
+                live.served += 1;
+                live.store.data_mut().end();
+                let kept = self.spec.isolation == Isolation::Instance && self.reuse.allowed();
+                Finished { result: Ok(()), live: kept.then_some(live) }
+            }
+            Err(error) => {
+                let refused = live.store.data().memory.refused;
+                Finished { result: Err(judge::fault(&error, refused)), live: None }
+            }
+        }
+    }
+
+    fn once_only(&self) {
+        self.reuse.fails();
+        tracing::warn!(
+            application = %self.spec.application, component = %self.spec.component,
+            "instances of this component answer only once: each call gets a fresh one, as with `isolation = \"request\"`"
+        );
     }
 
     async fn instantiate(&self, pre: &Pre, tenant: Tenant, call: &Arc<Call>) -> Result<Live, Fault> {
@@ -187,12 +229,6 @@ impl Component {
             Ok(exports) => Ok(Live { store, exports, tenant, born: self.host.clock.now(), served: 0 }),
             Err(error) => Err(judge::fault(&error, store.data().memory.refused)),
         }
-    }
-
-    fn reusable(&self, mut live: Live) -> Option<Live> {
-        live.served += 1;
-        live.store.data_mut().end();
-        (self.spec.isolation == Isolation::Instance).then_some(live)
     }
 
     /// Takes an instance back after a call that ended well.
@@ -223,6 +259,13 @@ impl Input {
         match pre {
             Pre::Http2(_) | Pre::Http3(_) => Ok(Self::Streamed(request)),
             Pre::Values(_) => http_values::read(request).await.map(Self::Whole),
+        }
+    }
+
+    fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Streamed(request) => reuse::copy(request).map(Self::Streamed),
+            Self::Whole(_) => None,
         }
     }
 }

@@ -21,6 +21,7 @@ mod judge;
 mod limits;
 mod load;
 mod pool;
+mod reuse;
 mod services;
 
 pub use component::{Component, Stats};
@@ -28,6 +29,7 @@ pub use engine::{Host, HostOptions};
 pub use grants::{Folder, Grants, Isolation, Limits};
 pub use load::{ComponentSpec, Handler, LoadError, Source};
 pub use services::{
-    GuestLine, GuestLog, GuestLogs, LendError, LogLevel, LogSource, OutboundOptions, OutboundRules, Resolve, Secret,
-    Services, Stores,
+    Attributes, Buckets, ExponentialPoint, GuestLine, GuestLog, GuestLogs, GuestMetric, GuestScope, GuestSpan,
+    GuestSpans, HistogramPoint, LendError, LogLevel, LogSource, MetricData, Number, NumberPoint, OutboundOptions,
+    OutboundRules, Resolve, Secret, Services, SpanEvent, SpanKind, SpanLink, SpanStatus, Stores,
 };
