@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{
 use crate::{
     call::Call,
     limits::Memory,
-    services::{self, Lent, Stdio},
+    services::{self, Lent, OpenSpans, Stdio},
 };
 
 /// Resources that one instance may hold at once.
@@ -26,6 +26,7 @@ pub(crate) struct Guest {
     hooks: Hooks,
     pub(crate) memory: Memory,
     stdio: Option<Arc<Stdio>>,
+    spans: OpenSpans,
 }
 
 impl Guest {
@@ -39,6 +40,7 @@ impl Guest {
             hooks: Hooks { lent: Arc::clone(&lent), call: None },
             memory: Memory::new(memory_limit),
             stdio: None,
+            spans: OpenSpans::new(),
         }
     }
 
@@ -53,6 +55,7 @@ impl Guest {
         if let Some(stdio) = &self.stdio {
             stdio.serve(Some(Arc::clone(&call)));
         }
+        self.spans.clear();
         self.hooks.call = Some(Arc::clone(&call));
         self.memory.call = Some(call);
     }
@@ -67,6 +70,11 @@ impl Guest {
     /// What this component may use.
     pub(crate) fn lent(&self) -> &Arc<Lent> {
         &self.hooks.lent
+    }
+
+    /// Spans of its own that the call has begun.
+    pub(crate) fn open_spans(&mut self) -> &mut OpenSpans {
+        &mut self.spans
     }
 
     pub(crate) fn table(&mut self) -> &mut ResourceTable {

@@ -15,6 +15,7 @@ use weft_types::{Clock, Code, Name, code};
 use super::{
     keyvalue::Bucket,
     log::{GuestLog, GuestLogs, NoLogs},
+    otel::{GuestSpans, NoSpans},
     outbound::{Outbound, OutboundOptions, Sender, Told},
     refusal::{self, Refusals},
 };
@@ -25,12 +26,13 @@ use crate::{call::Call, grants::Grants};
 pub struct Services {
     pub stores: Arc<dyn Stores>,
     pub logs: Arc<dyn GuestLogs>,
+    pub spans: Arc<dyn GuestSpans>,
     pub outbound: OutboundOptions,
 }
 
 impl Default for Services {
     fn default() -> Self {
-        Self { stores: Arc::new(NoStores), logs: Arc::new(NoLogs), outbound: OutboundOptions::default() }
+        Self { stores: Arc::new(NoStores), logs: Arc::new(NoLogs), spans: Arc::new(NoSpans), outbound: OutboundOptions::default() }
     }
 }
 
@@ -115,6 +117,7 @@ pub(crate) struct Lent {
     stores: BTreeMap<String, Arc<Bucket>>,
     pub(super) home: Option<Arc<dyn Store>>,
     log: Arc<dyn GuestLog>,
+    pub(super) spans: Arc<dyn GuestSpans>,
     sender: Sender,
     refusals: Arc<Refusals>,
 }
@@ -151,6 +154,7 @@ impl Lent {
             shard,
             stores,
             log: services.logs.open(application, component, &secrets),
+            spans: Arc::clone(&services.spans),
             sender: Sender::new(Arc::clone(outbound), grants.outbound.clone()),
             refusals: Arc::default(),
         })

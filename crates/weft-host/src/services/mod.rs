@@ -12,6 +12,7 @@ mod keyvalue;
 mod lend;
 mod log;
 mod logging;
+mod otel;
 mod outbound;
 mod refusal;
 mod secret;
@@ -25,6 +26,11 @@ pub(crate) use keyvalue::link_for;
 pub use lend::{LendError, Services, Stores};
 pub(crate) use lend::{Lent, Ready};
 pub use log::{GuestLine, GuestLog, GuestLogs, LogLevel, LogSource};
+pub(crate) use otel::Open as OpenSpans;
+pub use otel::{
+    Attributes, Buckets, ExponentialPoint, GuestMetric, GuestScope, GuestSpan, GuestSpans, HistogramPoint, MetricData,
+    Number, NumberPoint, SpanEvent, SpanKind, SpanLink, SpanStatus,
+};
 pub use outbound::{OutboundOptions, OutboundRules, Resolve};
 pub use secret::Secret;
 pub(crate) use stdio::Stdio;
@@ -37,7 +43,8 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     keyvalue::link(linker)?;
     unit::link(linker)?;
     config::link(linker)?;
-    logging::link(linker)
+    logging::link(linker)?;
+    otel::link(linker)
 }
 
 /// Defines a function that may wait. What it needs of the guest it takes before it waits.

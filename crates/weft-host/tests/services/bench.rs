@@ -15,43 +15,43 @@ use weft_types::{
     TraceId, Timestamp, empty,
 };
 
-pub struct Bench {
-    pub host: Host,
-    pub store: Arc<LocalStore>,
-    pub lines: Arc<Lines>,
+pub(crate) struct Bench {
+    pub(crate) host: Host,
+    pub(crate) store: Arc<LocalStore>,
+    pub(crate) lines: Arc<Lines>,
     clock: Arc<dyn Clock>,
     _data: tempfile::TempDir,
 }
 
 /// What a guest answered.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).trim_end().to_owned()
     }
 }
 
 /// One captured line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Captured {
-    pub component: String,
-    pub source: LogSource,
-    pub level: LogLevel,
-    pub context: String,
-    pub message: String,
-    pub invocation: Option<InvocationId>,
-    pub trace: Option<Trace>,
+pub(crate) struct Captured {
+    pub(crate) component: String,
+    pub(crate) source: LogSource,
+    pub(crate) level: LogLevel,
+    pub(crate) context: String,
+    pub(crate) message: String,
+    pub(crate) invocation: Option<InvocationId>,
+    pub(crate) trace: Option<Trace>,
 }
 
 #[derive(Default)]
-pub struct Lines {
+pub(crate) struct Lines {
     all: Mutex<Vec<Captured>>,
-    pub secrets: Mutex<Vec<String>>,
+    pub(crate) secrets: Mutex<Vec<String>>,
 }
 
 struct Log(Arc<Lines>, Name);
@@ -83,53 +83,51 @@ impl GuestLog for Log {
 }
 
 impl Lines {
-    pub fn take(&self) -> Vec<Captured> {
+    pub(crate) fn take(&self) -> Vec<Captured> {
         std::mem::take(&mut self.all.lock())
     }
 }
 
 /// The bytes of a guest that `cargo xtask guests` built.
-pub fn guest(name: &str) -> Vec<u8> {
+pub(crate) fn guest(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/guests/{name}.wasm"));
     let bytes = std::fs::read(&path);
     bytes.unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask guests` first", path.display()))
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    pub fn with(change: impl FnOnce(&mut Services)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Services)) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
         let store = LocalStore::open(&data.path().join("store"), Default::default()).expect("the store opens");
         let (store, lines) = (Arc::new(store), Arc::new(Lines::default()));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let mut options = HostOptions::new(Arc::clone(&clock));
         options.instances_max = 16;
+        // Compiled once for all tests: most of their time would be compiling.
+        options.cache = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("services-code"));
         options.services.stores = Arc::new(Arc::clone(&store));
         options.services.logs = Arc::new(Capture(Arc::clone(&lines)));
         change(&mut options.services);
         Self { host: Host::new(options).expect("the engine starts"), store, lines, clock, _data: data }
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    pub fn load(&self, name: &str, grants: Grants) -> Arc<Component> {
+    pub(crate) fn load(&self, name: &str, grants: Grants) -> Arc<Component> {
         self.try_load(name, Isolation::Request, grants).expect("the guest loads")
     }
 
-    pub fn load_reused(&self, name: &str, grants: Grants) -> Arc<Component> {
-        self.try_load(name, Isolation::Instance, grants).expect("the guest loads")
-    }
-
-    pub fn load_as(&self, application: &str, name: &str, grants: Grants) -> Arc<Component> {
+    pub(crate) fn load_as(&self, application: &str, name: &str, grants: Grants) -> Arc<Component> {
         self.try_load_as(application, name, Isolation::Request, grants).expect("the guest loads")
     }
 
-    pub fn try_load(&self, name: &str, isolation: Isolation, grants: Grants) -> Result<Arc<Component>, LoadError> {
+    pub(crate) fn try_load(&self, name: &str, isolation: Isolation, grants: Grants) -> Result<Arc<Component>, LoadError> {
         self.try_load_as("shop", name, isolation, grants)
     }
 
@@ -152,7 +150,7 @@ impl Bench {
         })
     }
 
-    pub fn call(&self, component: &Component, path: &str) -> Invocation {
+    pub(crate) fn call(&self, component: &Component, path: &str) -> Invocation {
         let target = Target {
             application: component.application().clone(),
             revision: *component.digest(),
@@ -175,20 +173,20 @@ impl Bench {
     }
 
     /// One GET, read to its end.
-    pub async fn get(&self, component: &Arc<Component>, path: &str) -> Answer {
+    pub(crate) async fn get(&self, component: &Arc<Component>, path: &str) -> Answer {
         self.answer(component, self.call(component, path)).await
     }
 
-    pub async fn text(&self, component: &Arc<Component>, path: &str) -> String {
+    pub(crate) async fn text(&self, component: &Arc<Component>, path: &str) -> String {
         self.get(component, path).await.text()
     }
 
     /// `/kv/…` or `/kv2/…`
-    pub async fn text_of(&self, component: &Arc<Component>, kv: &str, rest: &str) -> String {
+    pub(crate) async fn text_of(&self, component: &Arc<Component>, kv: &str, rest: &str) -> String {
         self.text(component, &format!("/{kv}/{rest}")).await
     }
 
-    pub async fn answer(&self, component: &Arc<Component>, call: Invocation) -> Answer {
+    pub(crate) async fn answer(&self, component: &Arc<Component>, call: Invocation) -> Answer {
         let outcome = component.invoke(call).await;
         let Ok(Reply::Http(response)) = outcome.reply else { panic!("no answer: {:?}", outcome.reply.err()) };
         let (parts, body) = response.into_parts();
@@ -198,13 +196,13 @@ impl Bench {
 }
 
 /// Grants of one store: `default` is our `orders`.
-pub fn stored() -> Grants {
+pub(crate) fn stored() -> Grants {
     let mut grants = Grants::default();
     grants.stores.insert("default".into(), "orders".into());
     grants
 }
 
 /// `text` as a value of a query.
-pub fn query(text: &str) -> String {
+pub(crate) fn query(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
