@@ -47,11 +47,23 @@ struct Dirty {
 /// When the last good build of a component began.
 type Built = BTreeMap<(Name, Name), SystemTime>;
 
-/// Watches until it is aborted.
-pub(crate) async fn run(node: Arc<Node>, mut found: Vec<Found>, bare: BareArgs) {
-    let dirty = Arc::new(Dirty::default());
+/// Sources under watch, from before they are first read, so that no change falls between.
+pub(crate) struct Watching {
+    dirty: Arc<Dirty>,
+    watcher: Option<RecommendedWatcher>,
+}
+
+impl Watching {
+    pub(crate) fn start(found: &[Found]) -> Self {
+        let dirty = Arc::new(Dirty::default());
+        Self { watcher: watch(found, &dirty), dirty }
+    }
+}
+
+/// Rebuilds and swaps until it is aborted.
+pub(crate) async fn run(watching: Watching, node: Arc<Node>, mut found: Vec<Found>, bare: BareArgs) {
+    let Watching { dirty, mut watcher } = watching;
     let mut built = Built::new();
-    let mut watcher = watch(&found, &dirty);
     loop {
         let changed = dirty.wait().await;
         for at in changed {
@@ -127,7 +139,7 @@ async fn swap(node: &Node, found: &mut [Found], at: usize, next: Found) {
 
 fn tell(failure: &Failure, serving: &Found) {
     eprint!("{}", failure.render(Format::Text));
-    tracing::warn!(application = %serving.application.name, "not swapped: the revision before goes on serving");
+    tracing::warn!(application = %serving.application.name, "the change is not served: the revision before goes on");
 }
 
 impl Dirty {

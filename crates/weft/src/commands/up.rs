@@ -13,7 +13,7 @@ use crate::{
     failure::{Failure, Gathered},
     settings::{self, Settings},
     signals::Signals,
-    watch,
+    watch::{self, Watching},
 };
 
 /// Build, run and watch applications; changes are swapped in without a failed request.
@@ -46,11 +46,12 @@ impl Up {
         build_first(&found)?;
         let telemetry = settings::telemetry(&config)?;
         let closed = Node::start(&config, &data, telemetry.clone()).map_err(node_failure)?;
+        let watching = (!self.no_watch).then(|| Watching::start(&found));
         let deployments = lower(&found, Some(&closed.secrets))?;
         closed.deploy(deployments).await.map_err(|error| refused(&error, &found))?;
         let node = closed.open(None).map_err(node_failure)?;
         telemetry.announce(&announcement(&node));
-        let watching = (!self.no_watch).then(|| tokio::spawn(watch::run(Arc::clone(&node), found, self.bare)));
+        let watching = watching.map(|watching| tokio::spawn(watch::run(watching, Arc::clone(&node), found, self.bare)));
         signals.next().await;
         watching.iter().for_each(tokio::task::JoinHandle::abort);
         end(&node, &config, &mut signals).await;
