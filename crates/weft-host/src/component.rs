@@ -213,7 +213,7 @@ impl Component {
             Pre::Http3(pre) => pre.engine(),
             Pre::Values(pre) => pre.engine(),
         };
-        let guest = Guest::new(Arc::clone(&self.lent), self.spec.limits.memory);
+        let guest = Guest::new(Arc::clone(&self.lent), self.spec.limits.memory.min(self.host.memory_max));
         let mut store = Store::new(side, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_epoch_deadline(1);
