@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use weft_dispatch::Dispatch;
@@ -19,6 +20,10 @@ use weft_host::{Host, HostOptions, Services};
 use weft_manifest::NodeConfig;
 use weft_store::Store;
 use weft_store_local::{LocalStore, OpenError};
+use weft_telemetry::{
+    otlp::{self, Exporter, Identity, OtlpError},
+    trace::SpanSink,
+};
 use weft_traffic::Table;
 use weft_types::{Code, Invoke, Timestamp, code};
 
@@ -26,12 +31,16 @@ use crate::{
     admin::Admin,
     deploy::World,
     guest_logs::Sinks,
+    guest_spans::Spans,
     keeper::Keeper,
     observe::{RouteMeters, Watcher},
-    secrets::Secrets,
+    secrets::{SecretError, Secrets},
     sweep::{self, Idle},
     telemetry::Telemetry,
 };
+
+/// The last spans are given so long to reach their collector.
+const EXPORT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// One process.
 pub struct Node {
@@ -53,6 +62,7 @@ pub struct Node {
     admin: Mutex<Option<Running>>,
     addresses: Addresses,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
+    exporter: Mutex<Option<Exporter>>,
     /// Why the store refused the last write that was tried.
     pub(crate) refused: Mutex<Option<String>>,
 }
@@ -76,6 +86,12 @@ pub enum NodeError {
     Data(#[from] OpenError),
     #[error("the engine does not start: {0}")]
     Engine(String),
+    #[error("`otlp` in node.toml: {0}")]
+    Otlp(#[from] OtlpError),
+    #[error("`otlp` in node.toml: the header `{0}` cannot be sent")]
+    Header(String),
+    #[error(transparent)]
+    Secrets(#[from] SecretError),
     #[error("the data folder `{}` cannot be used: admin.json cannot be written: {source}", .folder.display())]
     AdminFile { folder: PathBuf, source: std::io::Error },
 }
@@ -87,6 +103,8 @@ impl NodeError {
             Self::Tls(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::Engine(_) => code::INTERNAL,
+            Self::Otlp(_) | Self::Header(_) => code::MANIFEST_TYPE,
+            Self::Secrets(error) => error.code(),
             Self::AdminFile { .. } => code::DATA_UNUSABLE,
         }
     }
@@ -131,6 +149,29 @@ fn limits(config: &NodeConfig) -> Limits {
     }
 }
 
+/// Where spans go: nowhere, unless node.toml names a collector.
+fn export(
+    config: &NodeConfig,
+    secrets: &Secrets,
+    telemetry: &Telemetry,
+) -> Result<(SpanSink, Option<Exporter>), NodeError> {
+    let Some(export) = &config.otlp else { return Ok((SpanSink::off(), None)) };
+    let instance = format!("{:x}-{:x}", std::process::id(), telemetry.clock.now().as_nanos());
+    let instance = config.labels.get("name").cloned().unwrap_or(instance);
+    let identity = Identity { instance, version: env!("CARGO_PKG_VERSION").to_owned() };
+    let mut options = otlp::Options::new(export.endpoint.clone(), identity);
+    options.ratio = f64::from(export.sample) / 100.0;
+    for (name, value) in &export.headers {
+        let value = secrets.setting(value)?;
+        let wrong = || NodeError::Header(name.clone());
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        options.headers.insert(name.parse::<HeaderName>().map_err(|_| wrong())?, value);
+    }
+    let (sink, exporter) = otlp::start(options, telemetry.metrics.node())?;
+    Ok((sink, Some(exporter)))
+}
+
 /// A node whose listeners are bound and on which applications can be deployed; clients wait until it opens.
 pub struct Closed {
     node: Arc<Node>,
@@ -155,12 +196,15 @@ impl Node {
         host.instances_max = config.instances;
         let logs = Sinks { logs: telemetry.logs.clone(), metrics: Arc::clone(&telemetry.metrics) };
         let stores = Arc::new(Arc::clone(&store));
-        host.services = Services { stores, logs: Arc::new(logs), ..Services::default() };
+        let secrets = Secrets::new(config.secrets.clone());
+        let (spans, exporter) = export(config, &secrets, &telemetry)?;
+        let guest_spans = Arc::new(Spans(spans.clone()));
+        host.services = Services { stores, logs: Arc::new(logs), spans: guest_spans, ..Services::default() };
         let host = Host::new(host).map_err(|error| NodeError::Engine(format!("{error:#}")))?;
         let dispatch = Dispatch::new(Arc::clone(&telemetry.clock));
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let meters = Arc::new(RouteMeters::default());
-        let watcher = Watcher { metrics: Arc::clone(&telemetry.metrics), meters: Arc::clone(&meters) };
+        let watcher = Watcher { metrics: Arc::clone(&telemetry.metrics), meters: Arc::clone(&meters), spans };
         let gateway = Gateway::new(Arc::clone(&dispatch) as Arc<dyn Invoke>, Arc::clone(&table))
             .clock(Arc::clone(&telemetry.clock))
             .observer(Arc::new(watcher))
@@ -169,7 +213,8 @@ impl Node {
             started: telemetry.clock.now(),
             telemetry,
             host,
-            secrets: Secrets::new(config.secrets.clone()),
+            secrets,
+            exporter: Mutex::new(exporter),
             data: data.to_owned(),
             draining: AtomicBool::new(false),
             store,
@@ -215,6 +260,10 @@ impl Node {
         }
         self.housekeeper.lock().take().iter().for_each(JoinHandle::abort);
         drop(self.admin.lock().take());
+        let exporter = self.exporter.lock().take();
+        if let Some(exporter) = exporter {
+            exporter.shutdown(EXPORT_PATIENCE).await;
+        }
         cut
     }
 }

@@ -4,8 +4,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use weft_gateway::{Observed, Observer};
-use weft_telemetry::metrics::{Method, Metrics, RouteMeter};
-use weft_traffic::{CompiledRoute, RouteSpec, Table};
+use weft_telemetry::{
+    metrics::{Method, Metrics, RouteMeter},
+    trace::{Kind, Origin, SpanRecord, SpanSink, Status, Value},
+};
+use weft_traffic::{Action, CompiledRoute, RouteSpec, Table};
+
+use crate::sampling::wants;
 
 /// The meters of the routes that are served, found by their place in the table.
 #[derive(Default)]
@@ -33,6 +38,7 @@ fn meter(metrics: &Metrics, route: &RouteSpec) -> Arc<RouteMeter> {
 pub(crate) struct Watcher {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) meters: Arc<RouteMeters>,
+    pub(crate) spans: SpanSink,
 }
 
 impl Watcher {
@@ -59,6 +65,9 @@ impl Observer for Watcher {
         if let (None, Some(code)) = (seen.route, seen.code) {
             self.metrics.node().fault(seen.class, code);
         }
+        if wants(&self.spans, seen.trace) {
+            self.spans.emit(span(seen));
+        }
         tracing::debug!(
             target: "weft::access",
             id = %seen.id,
@@ -75,4 +84,36 @@ impl Observer for Watcher {
             "request"
         );
     }
+}
+
+/// The server's span of a request, in OpenTelemetry's words.
+fn span(seen: &Observed<'_>) -> SpanRecord {
+    let method = Method::of(seen.method.as_str()).as_str();
+    // Few different names, and never a path as it was sent.
+    let name = match seen.route {
+        Some(route) => format!("{method} {}", route.spec.path),
+        None => method.to_owned(),
+    };
+    let mut span = SpanRecord::new(name, Kind::Server, seen.trace.clone(), seen.started, seen.ended);
+    let status = seen.status.as_u16();
+    span.attributes = vec![
+        ("http.request.method".into(), Value::from(method)),
+        ("http.response.status_code".into(), Value::I64(status.into())),
+        ("http.request.body.size".into(), Value::I64(seen.bytes_in as i64)),
+        ("http.response.body.size".into(), Value::I64(seen.bytes_out as i64)),
+        ("weft.request.id".into(), Value::from(seen.id.to_string())),
+    ];
+    if let Some(CompiledRoute { spec, .. }) = seen.route {
+        span.attributes.push(("http.route".into(), Value::from(Arc::clone(&spec.path))));
+        if let Action::Component(context) = &spec.action {
+            span.origin = Origin::component(&context.target.application, &context.target.component);
+        }
+    }
+    if let Some(code) = seen.code {
+        span.attributes.push(("error.type".into(), Value::from(code.as_str())));
+    }
+    if status >= 500 || !seen.complete {
+        span.status = Status::Error(seen.code.map_or("", |code| code.as_str()).into());
+    }
+    span
 }

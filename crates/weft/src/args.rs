@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{apply, build, check, componentize, explain, new, remove, rollback, serve, status, up};
+use crate::commands::{apply, build, check, componentize, explain, new, remove, rollback, secrets, serve, status, up};
 
 /// Write handlers; `weft` brings the server.
 #[derive(Parser)]
@@ -34,5 +34,6 @@ pub(crate) enum Command {
     Status(status::Status),
     Rollback(rollback::Rollback),
     Remove(remove::Remove),
+    Secrets(secrets::Secrets),
     Componentize(componentize::Componentize),
 }

@@ -72,7 +72,10 @@ fn a_conflict_shows_both_places_and_the_last_good_one_stays() {
     assert_eq!(cli(data.path(), &["apply", text(shop.path())]).0, 0);
     let (code, _, said) = cli(data.path(), &["apply", text(other.path())]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("route-conflict") && said.contains("shop/weft.toml:7") && said.contains("other/weft.toml:7"), "{said}");
+    assert!(
+        said.contains("route-conflict") && said.contains("shop/weft.toml:7") && said.contains("other/weft.toml:7"),
+        "{said}"
+    );
     assert_eq!(node.get("/same/7").status, 200);
 
     fs::write(other.path().join("api.wasm"), "no").expect("written");

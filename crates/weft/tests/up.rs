@@ -65,10 +65,12 @@ fn a_change_is_swapped_in_without_a_failed_request() {
     let data = tempfile::tempdir().expect("folder");
     let folder = application("shop", "path = \"/*\"", "hello-p2.wasm");
     let mut node = Node::start(&["up", folder.path().to_str().expect("text")], data.path());
-    let (stop, sent, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (stop, sent, failed) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let clients: Vec<_> = (0..4)
         .map(|_| {
-            let (url, stop, sent, failed) = (node.url.clone(), Arc::clone(&stop), Arc::clone(&sent), Arc::clone(&failed));
+            let (url, stop, sent, failed) =
+                (node.url.clone(), Arc::clone(&stop), Arc::clone(&sent), Arc::clone(&failed));
             thread::spawn(move || {
                 // One connection for its whole life: keep-alive must survive the swap too.
                 let mut out = connect(&url);

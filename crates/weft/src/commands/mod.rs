@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod new;
 pub(crate) mod remove;
 pub(crate) mod rollback;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod up;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
         Command::Status(status) => status.run(format),
         Command::Rollback(rollback) => rollback.run(format),
         Command::Remove(remove) => remove.run(format),
+        Command::Secrets(secrets) => secrets.run(format),
         Command::Componentize(componentize) => componentize.run(),
     }
 }
