@@ -7,7 +7,7 @@ use std::{
 };
 
 use weft_build::{Build, BuildError, Toolchains};
-use weft_manifest::{Application, Component, Problem};
+use weft_manifest::{Application, Component, Problem, Report};
 use weft_types::Name;
 
 use crate::{applications::Found, failure::Gathered, globs::Globs};
@@ -37,9 +37,9 @@ pub(crate) fn build_stale(found: &[Found], wrong: &mut Gathered, on_line: &mut d
     for found in found {
         for (name, component) in &found.application.components {
             if is_stale(&found.application, component, None)
-                && let Err(problem) = build_one(found, name, component, on_line)
+                && let Err(report) = build_one(found, name, component, on_line)
             {
-                wrong.push(problem);
+                wrong.add(report);
             }
         }
     }
@@ -51,7 +51,7 @@ pub(crate) fn build_one(
     name: &Name,
     component: &Component,
     on_line: &mut dyn FnMut(&str),
-) -> Result<(), Problem> {
+) -> Result<(), Report> {
     let Some(build) = &component.build else { return Ok(()) };
     let application = &found.application;
     let dir = application.locate(build.dir.as_deref().unwrap_or("."));
@@ -59,18 +59,18 @@ pub(crate) fn build_one(
     let tools = Toolchains::around(&application.locate(""));
     on_line(&format!("building {name}: {}", build.command));
     let job = Build { command: &build.command, dir: &dir, output: &output };
-    weft_build::build(job, &tools, on_line).map(drop).map_err(|error| problem(&found.file, name, &error))
+    weft_build::build(job, &tools, on_line).map(drop).map_err(|error| problem(&found.file, name, &error).into())
 }
 
 /// Installs what a component's build lacks, into the application's own folder.
-pub(crate) fn install(found: &Found, component: &Component, on_line: &mut dyn FnMut(&str)) -> Result<(), Problem> {
+pub(crate) fn install(found: &Found, component: &Component, on_line: &mut dyn FnMut(&str)) -> Result<(), Report> {
     let Some(language) = component.build.as_ref().and_then(language) else { return Ok(()) };
     let into = found.application.locate(".toolchain");
     weft_build::install(language, &into, on_line).map_err(|error| {
         let problem = Problem::whole(found.file.display().to_string(), error.code(), error.to_string());
         match error.hint() {
-            Some(hint) => problem.help(hint),
-            None => problem,
+            Some(hint) => problem.help(hint).into(),
+            None => problem.into(),
         }
     })
 }

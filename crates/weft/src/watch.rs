@@ -96,7 +96,7 @@ fn rebuild(named: &Path, bare: &BareArgs, mut built: Built) -> Result<(Found, Bu
         let began = SystemTime::now();
         match builds::build_one(&next, name, component, &mut |line| eprintln!("{line}")) {
             Ok(()) => drop(built.insert(key, began)),
-            Err(problem) => wrong.push(problem),
+            Err(report) => wrong.add(report),
         }
     }
     wrong.done()?;

@@ -33,14 +33,14 @@ impl Build {
         for found in &found {
             for (name, component) in &found.application.components {
                 if self.install
-                    && let Err(problem) = builds::install(found, component, &mut |line| eprintln!("{line}"))
+                    && let Err(report) = builds::install(found, component, &mut |line| eprintln!("{line}"))
                 {
-                    wrong.push(problem);
+                    wrong.add(report);
                     continue;
                 }
                 match builds::build_one(found, name, component, &mut |line| eprintln!("{line}")) {
                     Ok(()) => built.push(found.application.locate(&component.source)),
-                    Err(problem) => wrong.push(problem),
+                    Err(report) => wrong.add(report),
                 }
             }
         }

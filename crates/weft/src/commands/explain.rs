@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use clap::Args;
-use weft_api::{ExplainQuery, Explanation, path};
+use weft_api::{Candidate, ExplainQuery, Explanation, PolicyField, Service, path};
 use weft_manifest::{Application, Report};
 use weft_traffic::Table;
 use weft_types::{Digest, Name, code};
@@ -83,47 +83,35 @@ fn shown(explanation: &Explanation) -> String {
     if let Some(miss) = &explanation.miss {
         text.push_str(&format!("  nothing answers: {miss}\n"));
     }
-    for candidate in &explanation.candidates {
-        match &candidate.lost {
-            None => {
-                text.push_str(&format!("\n  {} ({})\n", candidate.route, candidate.place));
-                text.push_str(&format!("    application {}, {}\n", candidate.application, candidate.action));
-                for param in &candidate.params {
-                    text.push_str(&format!("    {} = {:?}\n", param.name, param.value));
-                }
-                let rows = candidate
-                    .policy
-                    .iter()
-                    .map(|of| vec![format!("    {}", of.field), of.value.clone(), format!("({})", of.origin)]);
-                text.push_str("\n  policy\n");
-                text.push_str(&output::table(&rows.collect::<Vec<_>>()));
-                let rows = explanation
-                    .services
-                    .iter()
-                    .map(|of| vec![format!("    {}", of.kind), of.name.clone(), of.bound.clone()]);
-                text.push_str("\n  services\n");
-                match output::table(&rows.collect::<Vec<_>>()).as_str() {
-                    "" => text.push_str("    none granted\n"),
-                    table => text.push_str(table),
-                }
-            }
-            Some(_) => {}
-        }
-    }
-    let lost: Vec<_> = explanation
-        .candidates
-        .iter()
-        .filter_map(|candidate| {
-            let why = candidate.lost.clone()?;
-            Some(vec![format!("    {}", candidate.route), format!("({})", candidate.place), why])
-        })
-        .collect();
+    let winner = explanation.candidates.iter().find(|candidate| candidate.lost.is_none());
+    text.extend(winner.map(|winner| won(winner, &explanation.services)));
+    let lost = |candidate: &Candidate| {
+        let why = candidate.lost.clone()?;
+        Some(vec![format!("    {}", candidate.route), format!("({})", candidate.place), why])
+    };
+    let lost: Vec<_> = explanation.candidates.iter().filter_map(lost).collect();
     if !lost.is_empty() {
-        text.push_str("\n  not\n");
-        text.push_str(&output::table(&lost));
+        text.push_str(&format!("\n  not\n{}", output::table(&lost)));
     }
     if explanation.omitted > 0 {
         text.push_str(&format!("    and {} more, further away\n", explanation.omitted));
     }
+    text
+}
+
+/// What answers, by which policy, and with what it was granted.
+fn won(winner: &Candidate, services: &[Service]) -> String {
+    let mut text = format!("\n  {} ({})\n", winner.route, winner.place);
+    text.push_str(&format!("    application {}, {}\n", winner.application, winner.action));
+    for param in &winner.params {
+        text.push_str(&format!("    {} = {:?}\n", param.name, param.value));
+    }
+    let field = |of: &PolicyField| vec![format!("    {}", of.field), of.value.clone(), format!("({})", of.origin)];
+    let policy: Vec<_> = winner.policy.iter().map(field).collect();
+    text.push_str(&format!("\n  policy\n{}", output::table(&policy)));
+    let service = |of: &Service| vec![format!("    {}", of.kind), of.name.clone(), of.bound.clone()];
+    let services: Vec<_> = services.iter().map(service).collect();
+    let granted = if services.is_empty() { "    none granted\n".to_owned() } else { output::table(&services) };
+    text.push_str(&format!("\n  services\n{granted}"));
     text
 }
