@@ -255,7 +255,8 @@ mod tests {
         let key = Key(Zeroizing::new([7; KEY_BYTES]));
         let mut plain = b"\x01\0\0\0a\x01\0\0\0b".to_vec();
         let nonce = [9; NONCE_LEN];
-        let tag = key.cipher().seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(MAGIC), &mut plain);
+        let tag =
+            key.cipher().seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(MAGIC), &mut plain);
         let bytes = [MAGIC, &nonce, &plain, tag.unwrap().as_ref()].concat();
         // Made by another implementation of the cipher.
         let golden = "d2VmdC1zZWNyZXRzLTEKCQkJCQkJCQkJCQkJ/Xn714UPhaXdClzDopsdgiI/fNOOhO1Jlwo=";

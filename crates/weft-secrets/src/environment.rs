@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, ffi::OsString};
 use crate::{SecretsError, VALUE_MAX, Value};
 
 /// PREFIX`STRIPE_KEY` is `stripe-key`, and `stripe_key` for whoever calls it so: a variable's name has no `-`.
-pub(crate) fn read(
-    prefix: &str,
-    variables: &[(OsString, OsString)],
-) -> Result<BTreeMap<String, Value>, SecretsError> {
+pub(crate) fn read(prefix: &str, variables: &[(OsString, OsString)]) -> Result<BTreeMap<String, Value>, SecretsError> {
     let mut all = BTreeMap::new();
     for (variable, value) in variables {
         let Some(name) = variable.to_str().and_then(|variable| variable.strip_prefix(prefix)) else { continue };

@@ -8,7 +8,9 @@ use crate::VALUE_MAX;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    #[error("secret `{name}`, granted as `{key}`, is in none of the node's providers: give it to one of `[secrets]` in node.toml")]
+    #[error(
+        "secret `{name}`, granted as `{key}`, is in none of the node's providers: give it to one of `[secrets]` in node.toml"
+    )]
     Missing { key: String, name: String },
     #[error("{} cannot be read: {source}", .path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -18,7 +20,9 @@ pub enum SecretsError {
     Open { path: PathBuf, mode: u32 },
     #[error("{} is not a TOML file of `name = \"value\"`: line {line}", .path.display())]
     Toml { path: PathBuf, line: usize },
-    #[error("`{name}` in {place} is not a secret's name: 1 to 128 letters, digits, `-`, `_` and `.`, not beginning with `.`")]
+    #[error(
+        "`{name}` in {place} is not a secret's name: 1 to 128 letters, digits, `-`, `_` and `.`, not beginning with `.`"
+    )]
     Name { name: String, place: String },
     #[error("the value of secret `{name}` is larger than {VALUE_MAX} bytes")]
     TooLarge { name: String },

@@ -8,7 +8,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-
 use crate::{SecretsError, VALUE_MAX, Value};
 
 /// Largest file of secrets, in bytes.

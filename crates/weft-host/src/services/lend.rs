@@ -1,11 +1,7 @@
 //! What one component was lent: its grants, bound to what this node has. Made when it is deployed, so that what is
 //! missing refuses the deploy and not a request.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use http::{Request, Response};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
@@ -32,7 +28,12 @@ pub struct Services {
 
 impl Default for Services {
     fn default() -> Self {
-        Self { stores: Arc::new(NoStores), logs: Arc::new(NoLogs), spans: Arc::new(NoSpans), outbound: OutboundOptions::default() }
+        Self {
+            stores: Arc::new(NoStores),
+            logs: Arc::new(NoLogs),
+            spans: Arc::new(NoSpans),
+            outbound: OutboundOptions::default(),
+        }
     }
 }
 

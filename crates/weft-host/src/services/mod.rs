@@ -8,6 +8,7 @@
 //! manifest that would grant it.
 
 mod config;
+mod http_error;
 mod keyvalue;
 mod lend;
 mod log;
@@ -44,7 +45,8 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     unit::link(linker)?;
     config::link(linker)?;
     logging::link(linker)?;
-    otel::link(linker)
+    otel::link(linker)?;
+    http_error::link(linker)
 }
 
 /// Defines a function that may wait. What it needs of the guest it takes before it waits.

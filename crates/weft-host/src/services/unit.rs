@@ -312,7 +312,9 @@ impl<'a> Draft<'a> {
             None => self.engine = Some((engine, called)),
             Some((first, _)) if Arc::ptr_eq(first, engine) => {}
             Some((_, other)) => {
-                return Err(Error::Invalid(format!("{other} and {called} are kept by different engines: one commit cannot span them")));
+                return Err(Error::Invalid(format!(
+                    "{other} and {called} are kept by different engines: one commit cannot span them"
+                )));
             }
         }
         Ok(())

@@ -11,8 +11,8 @@ use weft_host::{
 };
 use weft_store_local::LocalStore;
 use weft_types::{
-    Clock, Context, Invocation, InvocationId, Name, Origin, Payload, Reply, SpanId, SystemClock, Target, Trace,
-    TraceId, Timestamp, empty,
+    Clock, Context, Invocation, InvocationId, Name, Origin, Payload, Reply, SpanId, SystemClock, Target, Timestamp,
+    Trace, TraceId, empty,
 };
 
 pub(crate) struct Bench {
@@ -127,7 +127,12 @@ impl Bench {
         self.try_load_as(application, name, Isolation::Request, grants).expect("the guest loads")
     }
 
-    pub(crate) fn try_load(&self, name: &str, isolation: Isolation, grants: Grants) -> Result<Arc<Component>, LoadError> {
+    pub(crate) fn try_load(
+        &self,
+        name: &str,
+        isolation: Isolation,
+        grants: Grants,
+    ) -> Result<Arc<Component>, LoadError> {
         self.try_load_as("shop", name, isolation, grants)
     }
 

@@ -26,7 +26,14 @@ async fn a_granted_folder_is_all_that_a_guest_sees_of_the_disk() {
 
     assert_eq!(read("/assets/a.txt").await.text(), "inside");
     assert_eq!(read("/assets/good").await.text(), "inside");
-    for escape in ["/assets/absolute", "/assets/relative", "/assets/up/outside.txt", "/assets/../outside.txt", "/etc/passwd", "/outside.txt"] {
+    for escape in [
+        "/assets/absolute",
+        "/assets/relative",
+        "/assets/up/outside.txt",
+        "/assets/../outside.txt",
+        "/etc/passwd",
+        "/outside.txt",
+    ] {
         let got = read(escape).await;
         assert_eq!(got.status, 500, "{escape}: {got:?}");
         assert!(!got.text().contains("outside"), "{escape}: {got:?}");

@@ -134,7 +134,10 @@ async fn sizes_beyond_the_bounds_are_refused_with_the_bound() {
     let long = "k".repeat(1_025);
     for kv in DRAFTS {
         let refused = |answer: &str, says: &str| assert!(answer.contains(says), "{answer}");
-        refused(&bench.text(&guest, &format!("/{kv}/get?store=default&key={long}")).await, "1 to 1024 bytes, this one has 1025");
+        refused(
+            &bench.text(&guest, &format!("/{kv}/get?store=default&key={long}")).await,
+            "1 to 1024 bytes, this one has 1025",
+        );
         refused(&bench.text(&guest, &format!("/{kv}/set?store=default&key=&value=v")).await, "this one has 0");
         refused(&bench.text(&guest, &format!("/{kv}/get-many?store=default&keys=a,{long}")).await, "this one has 1025");
         assert_eq!(bench.text(&guest, &format!("/{kv}/get?store=default&key={}", &long[1..])).await, "none");
@@ -145,7 +148,10 @@ async fn sizes_beyond_the_bounds_are_refused_with_the_bound() {
         let path = format!("/{kv}/set-many?store=default&keys=small,big&{too_large}");
         refused(&bench.text(&guest, &path).await, "at most 1048576 bytes");
         assert_eq!(bench.text(&guest, &format!("/{kv}/exists?store=default&key=small")).await, "false");
-        assert_eq!(bench.text(&guest, &format!("/{kv}/set?store=default&key=big&value=v&value-times=1048576")).await, "set");
+        assert_eq!(
+            bench.text(&guest, &format!("/{kv}/set?store=default&key=big&value=v&value-times=1048576")).await,
+            "set"
+        );
     }
 }
 

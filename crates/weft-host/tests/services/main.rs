@@ -5,6 +5,7 @@ mod config;
 mod files;
 mod keyvalue;
 mod logs;
+mod otel;
 mod outbound;
 /// The manifest's own rules, and not the whole crate, whose dependencies would have the engine built anew for tests.
 #[path = "../../../weft-manifest/src/outbound.rs"]

@@ -85,7 +85,10 @@ impl Server {
     }
 }
 
-async fn serve(io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn serve(
+    io: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    seen: Arc<Mutex<Vec<Seen>>>,
+) {
     let service = hyper::service::service_fn(move |request| answer(request, Arc::clone(&seen)));
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(io), service).await;
 }

@@ -24,7 +24,10 @@ async fn a_commit_changes_items_logs_and_timers_together_or_not_at_all() {
     assert_eq!(bench.store.length(&shard, &LogName::new("app/orders").unwrap()).await.unwrap(), 1);
     let due = bench.store.due(&shard, Timestamp::from_millis(5_000), 10).await.unwrap();
     assert_eq!(due.len(), 1);
-    assert_eq!((due[0].timer.as_str(), due[0].at, &due[0].payload[..]), ("app/o1-late", Timestamp::from_millis(5_000), &b"pizza"[..]));
+    assert_eq!(
+        (due[0].timer.as_str(), due[0].at, &due[0].payload[..]),
+        ("app/o1-late", Timestamp::from_millis(5_000), &b"pizza"[..])
+    );
 }
 
 #[tokio::test]
@@ -65,7 +68,10 @@ async fn refusals_name_the_line_and_bounds_name_themselves() {
     let denied = bench.text(&guest, "/unit/get?store=cache&key=a").await;
     assert!(denied.starts_with("Error::Denied"), "{denied}");
     assert!(denied.contains("component `api` may not open store `cache`"), "{denied}");
-    assert!(denied.contains("add `stores = { cache = ") && denied.contains("under [component.api] in weft.toml"), "{denied}");
+    assert!(
+        denied.contains("add `stores = { cache = ") && denied.contains("under [component.api] in weft.toml"),
+        "{denied}"
+    );
     let invalid = bench.text(&guest, "/unit/get?store=default&key=").await;
     assert!(invalid.starts_with("Error::Invalid") && invalid.contains("1 to 1024 bytes"), "{invalid}");
     let large = bench.text(&guest, "/unit/place?store=default&key=a&value=v&value-times=1048577").await;

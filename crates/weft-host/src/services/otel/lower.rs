@@ -82,9 +82,7 @@ pub(super) fn metric(metric: wit::Metric, scope: &Arc<GuestScope>) -> GuestMetri
             let (delta, monotonic) = (delta(it.temporality), it.is_monotonic);
             (MetricData::Sum { points: numbers(it.points), delta, monotonic }, Some(it.start_time), it.time)
         }
-        wit::MetricData::F64Histogram(it)
-        | wit::MetricData::U64Histogram(it)
-        | wit::MetricData::S64Histogram(it) => {
+        wit::MetricData::F64Histogram(it) | wit::MetricData::U64Histogram(it) | wit::MetricData::S64Histogram(it) => {
             let points = it.points.into_iter().take(POINTS_MAX).map(histogram).collect();
             (MetricData::Histogram { points, delta: delta(it.temporality) }, Some(it.start_time), it.time)
         }
@@ -239,9 +237,13 @@ mod tests {
 
     #[test]
     fn a_json_text_is_shown_as_text() {
-        for (json, text) in
-            [(r#""a\n\"b\" \u00e4 \\""#, "a\n\"b\" ä \\"), ("17", "17"), (r#"["a"]"#, r#"["a"]"#), (r#"""#, r#"""#), ("\"\\\"", "\\")]
-        {
+        for (json, text) in [
+            (r#""a\n\"b\" \u00e4 \\""#, "a\n\"b\" ä \\"),
+            ("17", "17"),
+            (r#"["a"]"#, r#"["a"]"#),
+            (r#"""#, r#"""#),
+            ("\"\\\"", "\\"),
+        ] {
             assert_eq!(unquoted(json), text, "{json}");
         }
     }

@@ -39,7 +39,8 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             Ok((own.unwrap_or_else(|| outer(guest)),))
         })?;
         // What the first draft called it.
-        tracing.func_wrap("outer-span-context", |store: StoreContextMut<'_, Guest>, (): ()| Ok((outer(store.data()),)))?;
+        tracing
+            .func_wrap("outer-span-context", |store: StoreContextMut<'_, Guest>, (): ()| Ok((outer(store.data()),)))?;
         linker.instance(&format!("wasi:otel/metrics@{version}"))?.func_wrap("export", measured)?;
         linker.instance(&format!("wasi:otel/logs@{version}"))?.func_wrap("on-emit", logged)?;
     }

@@ -160,7 +160,9 @@ enum Stream {
 impl Connection for Conn {
     fn connected(&self) -> Connected {
         match &self.stream {
-            Stream::Tls(tls) if tls.inner().get_ref().1.alpn_protocol() == Some(b"h2") => Connected::new().negotiated_h2(),
+            Stream::Tls(tls) if tls.inner().get_ref().1.alpn_protocol() == Some(b"h2") => {
+                Connected::new().negotiated_h2()
+            }
             _ => Connected::new(),
         }
     }

@@ -42,13 +42,18 @@ pub(super) fn of_request(error: &legacy::Error) -> HttpError {
 pub(super) fn of_body(error: &hyper::Error) -> HttpError {
     if error.is_timeout() {
         HttpError::HttpResponseTimeout
-    } else if error.is_incomplete_message() || error.is_closed() {
+    } else if error.is_incomplete_message() || error.is_closed() || ended_early(error) {
         HttpError::HttpResponseIncomplete
     } else if error.is_parse() {
         HttpError::HttpProtocolError
     } else {
         of_io(error).unwrap_or(HttpError::HttpResponseIncomplete)
     }
+}
+
+/// The server closed before the length that it had promised.
+fn ended_early(error: &hyper::Error) -> bool {
+    find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof)
 }
 
 fn of_io(error: &(dyn StdError + 'static)) -> Option<HttpError> {
