@@ -7,9 +7,10 @@
 use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
-    io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use wasmtime::{Engine, component::Component};
@@ -58,11 +59,26 @@ impl CodeCache {
 
     /// Keeps compiled code. Written aside and renamed, so that no reader sees half a file.
     pub(crate) fn save(&self, digest: &Digest, code: &[u8]) -> io::Result<()> {
-        let aside = self.folder.join(format!("{}.{}.part", digest.hex(), std::process::id()));
-        fs::write(&aside, code)?;
-        fs::set_permissions(&aside, fs::Permissions::from_mode(0o600))?;
-        fs::rename(&aside, self.path(digest))
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let aside = self.folder.join(format!("{}.{}.{number}.part", digest.hex(), std::process::id()));
+        let kept = write_new(&aside, code).and_then(|()| fs::rename(&aside, self.path(digest)));
+        if kept.is_err() {
+            let _ = fs::remove_file(&aside);
+        }
+        kept
     }
+
+    pub(crate) fn holds(&self, digest: &Digest) -> bool {
+        self.path(digest).exists()
+    }
+}
+
+/// A file of its own for each writer, on the disk before it gets its name: half a file must never be mapped.
+fn write_new(path: &Path, code: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(code)?;
+    file.sync_all()
 }
 
 /// Makes `folder`, or checks that it is this user's and nobody else can write it.

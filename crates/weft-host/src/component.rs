@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Store;
 use weft_types::{
     Class, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code,
@@ -31,6 +32,9 @@ use crate::{
 /// What a guest may copy through the host in one call of a host function, in bytes.
 const HOSTCALL_BYTES_MAX: usize = 32 << 20;
 
+/// Guests of one component that go on after their answers at once.
+const AFTERWARDS_MAX: usize = 64;
+
 /// One component of one revision. Immutable; what changes is only whether its code is in memory.
 pub struct Component {
     host: Arc<Shared>,
@@ -43,6 +47,8 @@ pub struct Component {
     used: AtomicU64,
     stats: Counters,
     reuse: Reuse,
+    loading: tokio::sync::Mutex<()>,
+    afterwards: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -74,6 +80,8 @@ impl Host {
             used: AtomicU64::new(self.0.clock.now().as_nanos()),
             stats: Counters::default(),
             reuse: Reuse::default(),
+            loading: tokio::sync::Mutex::default(),
+            afterwards: Arc::new(Semaphore::new(AFTERWARDS_MAX)),
             spec,
         }))
     }
@@ -107,7 +115,7 @@ impl Component {
                 let fault = Fault::new(code::NO_HANDLER, Ran::No).detail("only HTTP can be handled by this component");
                 return Outcome::failed(fault, Class::Failure);
             };
-            let pre = match this.loaded().await {
+            let pre = match this.loaded(call.deadline).await {
                 Ok(pre) => pre,
                 Err(fault) => return Outcome::failed(fault, Class::Failure),
             };
@@ -116,14 +124,26 @@ impl Component {
             let state = Call::new(call.id, call.context, call.trace, call.deadline, clock, budget);
             let state = Arc::new(state);
             let request = request.map(|body| body::inward(body, &state));
+            let head_only = request.method() == http::Method::HEAD;
             let run = this.run(pre, request, Arc::clone(&state));
-            Exchange::new(run, state, this).head().await
+            Exchange::new(run, state, this, head_only).head().await
         })
     }
 
     /// The code, mapped again if it was evicted: off the threads that serve, since a lost cache means compiling.
-    async fn loaded(self: &Arc<Self>) -> Result<Arc<Pre>, Fault> {
-        self.used.store(self.host.clock.now().as_nanos(), Relaxed);
+    async fn loaded(self: &Arc<Self>, deadline: Timestamp) -> Result<Arc<Pre>, Fault> {
+        let now = self.host.clock.now();
+        self.used.store(now.as_nanos(), Relaxed);
+        if let Some(pre) = &*self.loaded.load() {
+            return Ok(Arc::clone(pre));
+        }
+        let late = |_| Fault::new(code::DEADLINE_EXCEEDED, Ran::No).detail("it passed while the code was loaded");
+        tokio::time::timeout(deadline.since(now), self.load_again()).await.map_err(late)?
+    }
+
+    /// One at a time: whoever comes second finds what the first has loaded.
+    async fn load_again(self: &Arc<Self>) -> Result<Arc<Pre>, Fault> {
+        let _turn = self.loading.lock().await;
         if let Some(pre) = &*self.loaded.load() {
             return Ok(Arc::clone(pre));
         }
@@ -134,6 +154,11 @@ impl Component {
         let pre = Arc::new(pre.map_err(|error| unavailable().detail(error.to_string()).source(error))?);
         self.loaded.store(Some(Arc::clone(&pre)));
         Ok(pre)
+    }
+
+    /// A place for a guest that goes on after its answer, while there is one.
+    pub(crate) fn afterwards(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.afterwards).try_acquire_owned().ok()
     }
 
     fn run(self: &Arc<Self>, pre: Arc<Pre>, request: http::Request<HttpBody>, call: Arc<Call>) -> Run {
@@ -150,7 +175,7 @@ impl Component {
             this.stats.reused.fetch_add(1, Relaxed);
             let again = if this.reuse.is_untried() { input.copy() } else { None };
             let result = serve(&mut live, input, &call).await;
-            if result.is_ok() && call.head_is_open() && this.reuse.is_untried() {
+            if result.is_ok() && call.head_is_open() && !this.reuse.is_known_to_work() {
                 this.once_only();
                 if let Some(input) = again {
                     return this.fresh(&pre, tenant, input, &call).await;
@@ -165,7 +190,7 @@ impl Component {
 
     /// An instance that has served before, handed to this call.
     fn warm(&self, tenant: &Tenant, call: &Arc<Call>) -> Option<Live> {
-        if self.spec.isolation == Isolation::Request {
+        if self.spec.isolation == Isolation::Request || !self.reuse.allowed() {
             return None;
         }
         let mut live = self.pool.take(tenant, self.host.clock.now(), &self.spec.limits)?;
@@ -199,7 +224,10 @@ impl Component {
     }
 
     fn once_only(&self) {
-        self.reuse.fails();
+        if !self.reuse.fails() {
+            return;
+        }
+        self.pool.sweep(Timestamp::MAX);
         tracing::warn!(
             application = %self.spec.application, component = %self.spec.component,
             "instances of this component answer only once: each call gets a fresh one, as with `isolation = \"request\"`"
@@ -241,7 +269,8 @@ impl Component {
         let before = |age: Duration| Timestamp::from_nanos(now.as_nanos().saturating_sub(age.as_nanos() as u64));
         let left = self.pool.sweep(before(instances));
         let used = Timestamp::from_nanos(self.used.load(Relaxed));
-        let kept_on_disk = self.host.plain.cache.is_some();
+        let caches = [&self.host.plain.cache, &self.host.concurrent.cache];
+        let kept_on_disk = caches.into_iter().flatten().any(|cache| cache.holds(&self.digest));
         if left == 0 && kept_on_disk && used < before(code) {
             self.loaded.store(None);
         }

@@ -42,6 +42,10 @@ pub(crate) struct Exchange {
     failed: Option<Fault>,
     call: Arc<Call>,
     component: Arc<Component>,
+    /// The instance of a run that ended well, kept back until the body has: what a guest forgot to close in it must
+    /// not hold this answer open, nor write into it from a later call.
+    idle: Option<Live>,
+    head_only: bool,
 }
 
 /// What waiting for the Head came to.
@@ -66,8 +70,9 @@ enum Look {
 }
 
 impl Exchange {
-    pub(crate) fn new(run: Run, call: Arc<Call>, component: Arc<Component>) -> Self {
-        Self { run: Some(run), failed: None, call, component }
+    /// `head_only`: the request was HEAD, so no byte of a body will be sent.
+    pub(crate) fn new(run: Run, call: Arc<Call>, component: Arc<Component>, head_only: bool) -> Self {
+        Self { run: Some(run), failed: None, call, component, idle: None, head_only }
     }
 
     /// Runs the guest until its Head is decided.
@@ -89,7 +94,7 @@ impl Exchange {
                 let Some(Opening { parts, body, frames }) = opening else {
                     return self.fail(Fault::new(code::INTERNAL, Ran::Maybe).detail("a head without a response"));
                 };
-                self.stream(parts, Streamed { inner: body, frames, exchange: None, ender: None })
+                self.stream(parts, Streamed { inner: body, frames, exchange: None, ender: None, left: None })
             }
         }
     }
@@ -161,9 +166,7 @@ impl Exchange {
         if let Poll::Ready(Finished { result, live }) = polled {
             self.run = None;
             self.failed = result.err();
-            if let Some(live) = live {
-                self.component.keep(live);
-            }
+            self.idle = live;
         }
     }
 
@@ -173,14 +176,27 @@ impl Exchange {
         if let Some(cx) = cx {
             self.poll_run(cx);
         }
-        if self.run.is_some() {
-            tokio::spawn(async move {
-                let rest = poll_fn(|cx| {
-                    self.poll_run(cx);
-                    if self.run.is_some() { Poll::Pending } else { Poll::Ready(()) }
-                });
-                let _ = tokio::time::timeout(AFTERWARDS_MAX, rest).await;
+        if self.run.is_none() {
+            return self.rest();
+        }
+        // Both bounds, of time and of number: what does not fit is dropped, and its guest with it.
+        let Some(place) = self.component.afterwards() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let rest = poll_fn(|cx| {
+                self.poll_run(cx);
+                if self.run.is_some() { Poll::Pending } else { Poll::Ready(()) }
             });
+            let _ = tokio::time::timeout(AFTERWARDS_MAX, rest).await;
+            self.rest();
+            drop(place);
+        });
+    }
+
+    /// Gives the instance back.
+    fn rest(&mut self) {
+        if let Some(live) = self.idle.take() {
+            self.component.keep(live);
         }
     }
 
@@ -202,16 +218,24 @@ impl Exchange {
         let mut this = self;
         this.call.body_done.notify_one();
         this.poll_run(&mut Context::from_waker(std::task::Waker::noop()));
-        if this.run.is_some() {
-            this.afterwards(None);
-        }
+        this.afterwards(None);
         reply(parts, body, class, end)
+    }
+
+    /// How many bytes the head promises: whoever has read as many stops, without asking for the end.
+    fn promised(&self, parts: &http::response::Parts) -> Option<u64> {
+        if self.head_only || parts.status == http::StatusCode::NO_CONTENT || parts.status == http::StatusCode::NOT_MODIFIED {
+            return Some(0);
+        }
+        let length = parts.headers.get(http::header::CONTENT_LENGTH)?;
+        length.to_str().ok()?.parse().ok()
     }
 
     fn stream(self, parts: http::response::Parts, mut streamed: Streamed) -> Outcome {
         let class = judge::class(parts.status);
         let (ender, end) = End::later();
         streamed.ender = Some(ender);
+        streamed.left = self.promised(&parts);
         streamed.exchange = Some(self);
         reply(parts, streamed.boxed_unsync(), class, end)
     }
@@ -247,6 +271,8 @@ struct Streamed {
     frames: VecDeque<Frame<Bytes>>,
     exchange: Option<Exchange>,
     ender: Option<Ender>,
+    /// Bytes still owed, where the head said how many, or trailers ended it: at 0 a dropped body is a complete one.
+    left: Option<u64>,
 }
 
 impl Streamed {
@@ -291,14 +317,24 @@ impl http_body::Body for Streamed {
             }
             polled = this.poll_inner(cx);
         }
+        if polled.is_pending() && this.exchange.as_ref().is_some_and(|exchange| exchange.run.is_none()) {
+            // The guest has returned and left its body open: nobody will write to it again, and without its
+            // instance it ends.
+            if let Some(exchange) = &mut this.exchange {
+                exchange.idle = None;
+            }
+            polled = this.poll_inner(cx);
+        }
         match polled {
             Poll::Pending => match this.exchange.as_mut().and_then(|exchange| exchange.failed.take()) {
                 Some(fault) => Poll::Ready(Some(Err(this.broken(fault)))),
                 None => Poll::Pending,
             },
             Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                this.left = if frame.is_trailers() { Some(0) } else { this.left.map(|left| left.saturating_sub(bytes as u64)) };
                 if let Some(exchange) = &this.exchange {
-                    exchange.call.count_out(frame.data_ref().map_or(0, Bytes::len));
+                    exchange.call.count_out(bytes);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -328,8 +364,15 @@ impl http_body::Body for Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        if self.ender.is_some() {
-            self.end(Some(Fault::new(code::CLIENT_GONE, Ran::Yes)));
+        if self.ender.is_none() {
+            return;
+        }
+        if self.left != Some(0) {
+            return self.end(Some(Fault::new(code::CLIENT_GONE, Ran::Yes)));
+        }
+        self.end(None);
+        if let Some(exchange) = self.exchange.take() {
+            exchange.afterwards(None);
         }
     }
 }

@@ -52,6 +52,7 @@ impl Guest {
     /// Hands the instance to its next call.
     pub(crate) fn begin(&mut self, call: Arc<Call>) {
         call.memory_is(self.memory.used());
+        self.memory.refused = false;
         if let Some(stdio) = &self.stdio {
             stdio.serve(Some(Arc::clone(&call)));
         }

@@ -86,9 +86,14 @@ pub(crate) async fn handle(
             Ok(response) => Head::Response(response),
             Err(why) => Head::Fault(Fault::new(code::GUEST_BAD_RESPONSE, Ran::Yes).detail(why)),
         },
-        Err(text) => Head::Fault(Fault::new(code::GUEST_ERROR, Ran::Yes).detail(text)),
+        Err(text) => Head::Fault(Fault::new(code::GUEST_ERROR, Ran::Yes).detail(bounded(&text))),
     });
     Ok(())
+}
+
+/// A guest's own words, fit for a line of the log.
+fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(1024).collect()
 }
 
 /// One `name: value` a line; a value that is not UTF-8 is read as Latin-1.

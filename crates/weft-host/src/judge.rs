@@ -8,6 +8,9 @@ use crate::limits::Stop;
 
 /// The fault behind a failed run. `refused` says that memory growth was denied before it.
 pub(crate) fn fault(error: &wasmtime::Error, refused: bool) -> Fault {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Fault::new(code::OVERLOADED, Ran::No).detail("the node has no instance left");
+    }
     let code = code_of(error, refused);
     Fault::new(code, Ran::Yes).detail(detail(error))
 }
@@ -46,6 +49,7 @@ pub(crate) fn class(status: http::StatusCode) -> Class {
 /// The class of a fault of ours.
 pub(crate) fn class_of(fault: &Fault) -> Class {
     match fault.blame {
+        _ if fault.code == code::OVERLOADED => Class::Shed,
         weft_types::Blame::Caller => Class::CallerFault,
         weft_types::Blame::Application | weft_types::Blame::Platform => Class::Failure,
     }

@@ -19,6 +19,8 @@ pub(crate) enum Stop {
 pub(crate) struct Memory {
     limit: u64,
     used: u64,
+    /// The last growth allowed: taken back when the engine cannot give it.
+    last: u64,
     /// Set when growth was refused: the trap that follows is then the limit's doing.
     pub(crate) refused: bool,
     pub(crate) call: Option<Arc<Call>>,
@@ -29,7 +31,7 @@ const TABLE_ELEMENTS_MAX: usize = 100_000;
 
 impl Memory {
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, used: 0, refused: false, call: None }
+        Self { limit, used: 0, last: 0, refused: false, call: None }
     }
 
     pub(crate) fn used(&self) -> u64 {
@@ -40,12 +42,15 @@ impl Memory {
 impl ResourceLimiter for Memory {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let more = (desired - current) as u64;
-        let over_own = maximum.is_some_and(|maximum| desired > maximum);
-        if over_own || self.used + more > self.limit {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false); // the guest's own bound, not ours
+        }
+        if self.used + more > self.limit {
             self.refused = true;
             return Ok(false);
         }
         self.used += more;
+        self.last = more;
         if let Some(call) = &self.call {
             call.memory_is(self.used);
         }
@@ -53,6 +58,7 @@ impl ResourceLimiter for Memory {
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.used -= std::mem::take(&mut self.last);
         self.refused = true;
         Ok(())
     }

@@ -220,19 +220,18 @@ fn listed(names: &[String]) -> String {
 }
 
 fn compile(side: &Side, wasm: &[u8], digest: &Digest) -> Result<Compiled, LoadError> {
-    let unsupported = |error: wasmtime::Error| LoadError::Unsupported(format!("{error:#}"));
-    let code = side.engine.precompile_component(wasm).map_err(unsupported)?;
-    if let Some(cache) = &side.cache {
-        match cache.save(digest, &code) {
-            Ok(()) => {
-                if let Some(mapped) = cache.load(&side.engine, digest) {
-                    return Ok(mapped);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "compiled code could not be kept"),
+    let compiled = Compiled::new(&side.engine, wasm);
+    let compiled = compiled.map_err(|error| LoadError::Unsupported(format!("{error:#}")))?;
+    let Some(cache) = &side.cache else { return Ok(compiled) };
+    let kept = compiled.serialize().map_err(io::Error::other).and_then(|code| cache.save(digest, &code));
+    match kept {
+        // Mapped code is shared with the page cache and leaves memory when idle; compiled code does not.
+        Ok(()) => Ok(cache.load(&side.engine, digest).unwrap_or(compiled)),
+        Err(error) => {
+            tracing::warn!(%error, "compiled code could not be kept");
+            Ok(compiled)
         }
     }
-    Compiled::new(&side.engine, wasm).map_err(unsupported)
 }
 
 /// wasmtime names the import between backticks; the name is what the author can act on.

@@ -26,14 +26,19 @@ impl Reuse {
         self.0.load(Relaxed) == UNTRIED
     }
 
+    pub(crate) fn is_known_to_work(&self) -> bool {
+        self.0.load(Relaxed) == WORKS
+    }
+
     pub(crate) fn works(&self) {
         if self.is_untried() {
             self.0.store(WORKS, Relaxed);
         }
     }
 
-    pub(crate) fn fails(&self) {
-        self.0.store(ONCE_ONLY, Relaxed);
+    /// `true` for the first to find out.
+    pub(crate) fn fails(&self) -> bool {
+        self.0.swap(ONCE_ONLY, Relaxed) != ONCE_ONLY
     }
 }
 
