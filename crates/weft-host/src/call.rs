@@ -58,7 +58,18 @@ impl Call {
     ) -> Self {
         let meter = Meter::default();
         let body_done = tokio::sync::Notify::new();
-        Self { id, context, trace, deadline, clock, cpu_budget, head: Mutex::new(None), answered: AtomicBool::new(false), meter, body_done }
+        Self {
+            id,
+            context,
+            trace,
+            deadline,
+            clock,
+            cpu_budget,
+            head: Mutex::new(None),
+            answered: AtomicBool::new(false),
+            meter,
+            body_done,
+        }
     }
 
     /// Whether the guest has yet to answer.

@@ -11,9 +11,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Store;
-use weft_types::{
-    Class, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code,
-};
+use weft_types::{Class, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code};
 
 use crate::{
     body::{self, HttpBody},
@@ -22,7 +20,7 @@ use crate::{
     exchange::{Exchange, Finished, Run},
     grants::Isolation,
     guest::Guest,
-    http2, http3, http_values, judge, limits,
+    http_values, http2, http3, judge, limits,
     load::{self, ComponentSpec, Handler, LoadError, Pre},
     pool::{Exports, Live, Pool},
     reuse::{self, Reuse},
@@ -101,10 +99,7 @@ impl Component {
         self.handler
     }
     pub fn stats(&self) -> Stats {
-        Stats {
-            instances_created: self.stats.created.load(Relaxed),
-            instances_reused: self.stats.reused.load(Relaxed),
-        }
+        Stats { instances_created: self.stats.created.load(Relaxed), instances_reused: self.stats.reused.load(Relaxed) }
     }
 
     /// Runs one call. Dropping the future, or the body of the reply, cancels a guest that only this call uses.

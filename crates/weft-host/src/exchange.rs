@@ -224,7 +224,10 @@ impl Exchange {
 
     /// How many bytes the head promises: whoever has read as many stops, without asking for the end.
     fn promised(&self, parts: &http::response::Parts) -> Option<u64> {
-        if self.head_only || parts.status == http::StatusCode::NO_CONTENT || parts.status == http::StatusCode::NOT_MODIFIED {
+        if self.head_only
+            || parts.status == http::StatusCode::NO_CONTENT
+            || parts.status == http::StatusCode::NOT_MODIFIED
+        {
             return Some(0);
         }
         let length = parts.headers.get(http::header::CONTENT_LENGTH)?;
@@ -332,7 +335,8 @@ impl http_body::Body for Streamed {
             },
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
-                this.left = if frame.is_trailers() { Some(0) } else { this.left.map(|left| left.saturating_sub(bytes as u64)) };
+                this.left =
+                    if frame.is_trailers() { Some(0) } else { this.left.map(|left| left.saturating_sub(bytes as u64)) };
                 if let Some(exchange) = &this.exchange {
                     exchange.call.count_out(bytes);
                 }

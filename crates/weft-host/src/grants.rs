@@ -70,6 +70,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 128 << 20, cpu: Duration::from_secs(10), warm: 64, reuse: 100_000, age: Duration::from_secs(3600) }
+        Self {
+            memory: 128 << 20,
+            cpu: Duration::from_secs(10),
+            warm: 64,
+            reuse: 100_000,
+            age: Duration::from_secs(3600),
+        }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use wasmtime::Store;
-use wasmtime_wasi_http::{
-    WasiHttpView,
-    p2::bindings::{Proxy, http::types::Scheme},
-};
 use crate::{
     body::HttpBody,
     call::{Call, Head},
     guest::Guest,
+};
+use wasmtime::Store;
+use wasmtime_wasi_http::{
+    WasiHttpView,
+    p2::bindings::{Proxy, http::types::Scheme},
 };
 
 /// Hands `request` to the guest and returns when the guest has: its answer comes earlier, through `call`.

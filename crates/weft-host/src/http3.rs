@@ -2,15 +2,15 @@
 
 use std::{future::poll_fn, sync::Arc};
 
-use wasmtime::Store;
-use wasmtime_wasi_http::{
-    Error as HttpError, WasiHttpView,
-    p3::{Request, bindings::Service},
-};
 use crate::{
     body::HttpBody,
     call::{Call, Head},
     guest::Guest,
+};
+use wasmtime::Store;
+use wasmtime_wasi_http::{
+    Error as HttpError, WasiHttpView,
+    p3::{Request, bindings::Service},
 };
 
 /// Hands `request` to the guest, and runs its event loop until it has no more work and its body was read.
@@ -26,7 +26,8 @@ pub(crate) async fn handle(
         .run_concurrent(async |accessor| {
             match service.handle(accessor, request).await? {
                 Ok(response) => {
-                    let response = accessor.with(|mut store| response.into_http_with_getter(&mut store, sent, Guest::http))?;
+                    let response =
+                        accessor.with(|mut store| response.into_http_with_getter(&mut store, sent, Guest::http))?;
                     call.answer(Head::Response(response));
                 }
                 Err(error) => call.answer(Head::Error(HttpError::from(error))),

@@ -39,7 +39,8 @@ pub(crate) async fn read(request: http::Request<HttpBody>) -> Result<Whole, Faul
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let failed = |error: wasmtime_wasi_http::Error| Fault::new(code::CLIENT_GONE, Ran::No).detail(error.to_string());
+        let failed =
+            |error: wasmtime_wasi_http::Error| Fault::new(code::CLIENT_GONE, Ran::No).detail(error.to_string());
         let Ok(data) = frame.map_err(failed)?.into_data() else { continue };
         match &first {
             None => first = Some(data),
@@ -98,7 +99,8 @@ fn bounded(text: &str) -> String {
 
 /// One `name: value` a line; a value that is not UTF-8 is read as Latin-1.
 fn fields(headers: &HeaderMap) -> String {
-    let mut out = String::with_capacity(headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum());
+    let mut out =
+        String::with_capacity(headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum());
     for (name, value) in headers {
         if *name == http::header::HOST {
             continue; // `authority` says it

@@ -172,7 +172,8 @@ async fn a_caller_that_leaves_cancels_its_guest() {
         let component = bench.load(guest, Isolation::Request, limits());
         // More calls than the pool has instances: they fit only if those before them are gone.
         for _ in 0..100 {
-            let call = bench.call(&component, request("GET", "/sleep?60000", weft_types::empty()), Duration::from_secs(60));
+            let call =
+                bench.call(&component, request("GET", "/sleep?60000", weft_types::empty()), Duration::from_secs(60));
             let gone = tokio::time::timeout(Duration::from_millis(1), component.invoke(call)).await;
             assert!(gone.is_err(), "{guest}: it sleeps for a minute");
         }

@@ -35,6 +35,7 @@ pub use otel::{
 pub use outbound::{OutboundOptions, OutboundRules, Resolve};
 pub use secret::Secret;
 pub(crate) use stdio::Stdio;
+pub use wasi::Randomness;
 pub(crate) use wasi::wasi;
 
 use crate::guest::Guest;

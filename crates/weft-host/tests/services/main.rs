@@ -14,3 +14,4 @@ mod rules;
 mod server;
 mod stdio;
 mod unit;
+mod worlds;

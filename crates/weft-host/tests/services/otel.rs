@@ -56,8 +56,10 @@ async fn spans_are_below_their_calls_span_and_in_no_other_trace() {
     let guest = bench.load("otel-p2", Default::default());
     bench.text(&guest, "/spans").await;
     let spans = std::mem::take(&mut *sink.spans.lock());
-    let shown: Vec<_> =
-        spans.iter().map(|span| (span.name.as_str(), span.trace.trace.0, span.trace.span.0, span.trace.parent)).collect();
+    let shown: Vec<_> = spans
+        .iter()
+        .map(|span| (span.name.as_str(), span.trace.trace.0, span.trace.span.0, span.trace.parent))
+        .collect();
     let parent = |id| Some(SpanId(id));
     // The one without a valid id is dropped; the one that claimed another trace is in this one.
     assert_eq!(
@@ -66,7 +68,10 @@ async fn spans_are_below_their_calls_span_and_in_no_other_trace() {
     );
     let inner = &spans[0];
     assert_eq!((inner.kind, &inner.status), (SpanKind::Client, &SpanStatus::Error("late".into())));
-    assert_eq!((inner.start, inner.end), (Timestamp::from_nanos(10_000_000_005), Timestamp::from_nanos(11_000_000_005)));
+    assert_eq!(
+        (inner.start, inner.end),
+        (Timestamp::from_nanos(10_000_000_005), Timestamp::from_nanos(11_000_000_005))
+    );
     assert_eq!(inner.attributes, [("db".into(), "\"orders\"".into()), ("rows".into(), "3".into())]);
     assert_eq!((inner.events[0].name.as_str(), inner.links[0].trace), ("retry", TraceId(7)));
     assert_eq!((inner.scope.name.as_str(), inner.scope.version.as_deref()), ("lib", Some("1.2")));
@@ -99,9 +104,15 @@ async fn every_kind_of_metric_arrives_and_too_many_are_refused() {
     assert!(matches!(&gauge.data, MetricData::Gauge(points) if points[0].value == Number::Float(0.5)));
     assert_eq!(sum.start, Some(second));
     let MetricData::Sum { points, delta: true, monotonic: true } = &sum.data else { panic!("{sum:?}") };
-    assert_eq!((points[0].value, &points[0].attributes[..]), (Number::Unsigned(7), &[("shop".into(), "\"a\"".into())][..]));
+    assert_eq!(
+        (points[0].value, &points[0].attributes[..]),
+        (Number::Unsigned(7), &[("shop".into(), "\"a\"".into())][..])
+    );
     let MetricData::Histogram { points, delta: false } = &histogram.data else { panic!("{histogram:?}") };
-    assert_eq!((points[0].min, points[0].max, points[0].counts.as_slice()), (Some(Number::Signed(-1)), None, &[1, 1, 1][..]));
+    assert_eq!(
+        (points[0].min, points[0].max, points[0].counts.as_slice()),
+        (Some(Number::Signed(-1)), None, &[1, 1, 1][..])
+    );
     let MetricData::Exponential { points, .. } = &exponential.data else { panic!("{exponential:?}") };
     assert_eq!((points[0].scale, &points[0].negative), (-1, &Buckets { offset: -2, counts: vec![1, 2] }));
 

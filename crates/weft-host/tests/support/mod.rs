@@ -90,9 +90,15 @@ pub fn request(method: &str, path: &str, body: Body) -> http::Request<Body> {
 
 #[derive(Debug)]
 pub enum Answer {
-    Whole { status: u16, body: Bytes },
+    Whole {
+        status: u16,
+        body: Bytes,
+    },
     /// The Head was there, and the body broke off.
-    Broken { status: u16, fault: Fault },
+    Broken {
+        status: u16,
+        fault: Fault,
+    },
     Failed(Fault),
 }
 
