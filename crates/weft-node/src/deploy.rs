@@ -11,10 +11,11 @@ use tokio::sync::MutexGuard;
 use weft_dispatch::Stage;
 use weft_host::{Component, ComponentSpec, Grants, LoadError};
 use weft_manifest::Application;
+use weft_telemetry::metrics::RouteMeter;
 use weft_traffic::{Limits, RouteError, RouteSpec, Table};
 use weft_types::{Digest, Name, Target};
 
-use crate::{load, node::Node};
+use crate::{load, node::Node, observe};
 
 /// One application's revision, ready to run. It replaces whatever runs under its name.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ pub(crate) struct Running {
     revision: Digest,
     pub(crate) parts: Vec<Arc<Part>>,
     pub(crate) routes: Vec<RouteSpec>,
+    /// One for each of `routes`.
+    meters: Vec<Arc<RouteMeter>>,
 }
 
 impl Running {
@@ -80,6 +83,8 @@ pub(crate) struct Prepared<'a> {
     node: &'a Node,
     running: BTreeMap<Name, Arc<Running>>,
     table: Table,
+    /// One for each route of the table.
+    meters: Vec<Arc<RouteMeter>>,
     _turn: MutexGuard<'a, ()>,
 }
 
@@ -108,8 +113,8 @@ impl Node {
         let turn = self.turn.lock().await;
         let mut running = self.world.lock().running.clone();
         remove.iter().for_each(|name| drop(running.remove(name)));
-        let replaced = |name: &Name| deployments.iter().any(|deployment| deployment.application.name == *name);
-        let kept = running.iter().filter(|(name, _)| !replaced(name)).flat_map(|(_, running)| running.routes.clone());
+        deployments.iter().for_each(|deployment| drop(running.remove(&deployment.application.name)));
+        let kept = running.values().flat_map(|running| running.routes.clone());
         let routes = kept.chain(deployments.iter().flat_map(|deployment| deployment.routes.clone())).collect();
         let table = Table::compile(routes);
         let (loaded, mut refusals) = self.load(deployments).await;
@@ -120,8 +125,11 @@ impl Node {
         if !refusals.is_empty() {
             return Err(DeployError(refusals));
         }
+        // A table keeps the order in which it was given its routes.
+        let all = running.values().chain(loaded.iter().map(|(_, running)| running));
+        let meters = all.flat_map(|running| running.meters.iter().cloned()).collect();
         running.extend(loaded);
-        Ok(Prepared { node: self, running, table, _turn: turn })
+        Ok(Prepared { node: self, running, table, meters, _turn: turn })
     }
 
     async fn load(&self, deployments: Vec<Deployment>) -> (Vec<(Name, Arc<Running>)>, Vec<Refusal>) {
@@ -155,7 +163,9 @@ impl Node {
                     }),
                 }
             }
-            ready.push((application.name.clone(), Arc::new(Running { application, revision, parts, routes })));
+            let meters = routes.iter().map(|route| observe::meter(&self.telemetry.metrics, route)).collect();
+            let running = Running { application, revision, parts, routes, meters };
+            ready.push((running.application.name.clone(), Arc::new(running)));
         }
         (ready, refusals)
     }
@@ -176,13 +186,13 @@ impl Node {
 impl Prepared<'_> {
     /// The swap. New stages come before the routes that name them, and old ones leave after: no request falls between.
     pub(crate) fn adopt(self) {
-        let Self { node, running, table, _turn } = self;
+        let Self { node, running, table, meters, _turn } = self;
         let table = Arc::new(table);
         let mut world = node.world.lock();
         let stages = world.replace(running);
         world.leaving.push(Leaving { table: node.table.load_full(), stages });
         node.dispatch.replace(world.stages());
-        node.meters.follow(&node.telemetry.metrics, &table);
+        node.meters.follow(&table, meters);
         node.table.store(table);
         drop(world);
         node.retire();
@@ -194,8 +204,10 @@ impl Node {
     pub(crate) fn retire(&self) {
         let mut world = self.world.lock();
         let before = world.leaving.len();
-        // A request holds the table that matched it until its last byte, and finds its stage by it.
-        world.leaving.retain(|leaving| Arc::strong_count(&leaving.table) > 1);
+        // A request holds the table that matched it until its last byte, and finds its stage by it. Only the oldest
+        // may go: what a table names may have left with a later one.
+        let gone = world.leaving.iter().take_while(|leaving| Arc::strong_count(&leaving.table) == 1).count();
+        world.leaving.drain(..gone);
         if world.leaving.len() < before {
             self.dispatch.replace(world.stages());
         }

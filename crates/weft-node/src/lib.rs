@@ -13,6 +13,7 @@ mod guest_spans;
 mod keeper;
 mod load;
 mod lower;
+mod metered;
 mod node;
 mod observe;
 mod sampling;

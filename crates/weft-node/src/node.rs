@@ -33,6 +33,7 @@ use crate::{
     guest_logs::Sinks,
     guest_spans::Spans,
     keeper::Keeper,
+    metered::Metered,
     observe::{RouteMeters, Watcher},
     secrets::{SecretError, Secrets},
     sweep::{self, Idle},
@@ -50,7 +51,7 @@ pub struct Node {
     pub(crate) data: PathBuf,
     pub(crate) started: Timestamp,
     pub(crate) draining: AtomicBool,
-    pub(crate) store: Arc<LocalStore>,
+    pub(crate) store: Arc<Metered<LocalStore>>,
     pub(crate) dispatch: Arc<Dispatch>,
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) meters: Arc<RouteMeters>,
@@ -63,8 +64,8 @@ pub struct Node {
     addresses: Addresses,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
     exporter: Mutex<Option<Exporter>>,
-    /// Why the store refused the last write that was tried.
-    pub(crate) refused: Mutex<Option<String>>,
+    /// Why the store takes no writes.
+    refuses: Arc<Mutex<Option<String>>>,
 }
 
 /// Where the node really listens.
@@ -190,7 +191,13 @@ impl Node {
     /// Locks the data folder, binds every listener and starts the engine, so that what cannot work is known at once.
     pub fn start(config: &NodeConfig, data: &Path, telemetry: Telemetry) -> Result<Closed, NodeError> {
         let doors = Doors::bind(config)?;
-        let store = Arc::new(LocalStore::open(data, weft_store_local::Options::default())?);
+        let refuses = Arc::new(Mutex::new(None));
+        let store = Arc::new(Metered {
+            inner: LocalStore::open(data, weft_store_local::Options::default())?,
+            meter: telemetry.metrics.store("embedded"),
+            clock: Arc::clone(&telemetry.clock),
+            refuses: Arc::clone(&refuses),
+        });
         let mut host = HostOptions::new(Arc::clone(&telemetry.clock));
         host.cache = Some(data.join("code"));
         host.instances_max = config.instances;
@@ -227,13 +234,18 @@ impl Node {
             admin: Mutex::default(),
             addresses: doors.addresses(),
             housekeeper: Mutex::default(),
-            refused: Mutex::default(),
+            refuses,
         });
         Ok(Closed { node, doors, gateway })
     }
 
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Connections open now, on every listener but the admin API's.
+    pub(crate) fn connections(&self) -> usize {
+        self.fronts.lock().iter().map(Running::connections).sum()
     }
 
     /// Why the node should be given no requests now.
@@ -244,9 +256,9 @@ impl Node {
         self.store_refuses().map(|reason| format!("the store refuses writes: {reason}"))
     }
 
-    /// Why the store takes no writes; looked at by whoever commits, told here.
+    /// Why the store takes no writes, as the last commit found.
     pub(crate) fn store_refuses(&self) -> Option<String> {
-        self.refused.lock().clone()
+        self.refuses.lock().clone()
     }
 
     /// Stops accepting, finishes what is in flight within `patience`. Returns how many connections were cut.

@@ -23,14 +23,14 @@ struct Metered {
 }
 
 impl RouteMeters {
-    /// To be called before `table` is served.
-    pub(crate) fn follow(&self, metrics: &Metrics, table: &Arc<Table>) {
-        let meters = table.routes().iter().map(|route| meter(metrics, &route.spec)).collect();
+    /// To be called before `table` is served. `meters` has one for each of its routes, in their order.
+    pub(crate) fn follow(&self, table: &Arc<Table>, meters: Vec<Arc<RouteMeter>>) {
+        debug_assert_eq!(table.routes().len(), meters.len());
         self.0.store(Arc::new(Metered { table: Arc::clone(table), meters }));
     }
 }
 
-fn meter(metrics: &Metrics, route: &RouteSpec) -> Arc<RouteMeter> {
+pub(crate) fn meter(metrics: &Metrics, route: &RouteSpec) -> Arc<RouteMeter> {
     metrics.route(&route.application, route.host.as_deref().unwrap_or_default(), &route.path)
 }
 
@@ -47,8 +47,8 @@ impl Watcher {
         let metered = self.meters.0.load();
         let (known, meter_of) = (metered.table.routes(), &metered.meters);
         let at = route.index as usize;
-        match known.get(at).filter(|known| std::ptr::eq(*known, route)) {
-            Some(_) => then(&meter_of[at]),
+        match known.get(at).filter(|known| std::ptr::eq(*known, route)).and(meter_of.get(at)) {
+            Some(meter) => then(meter),
             // It was matched by a table that has been replaced since.
             None => then(&meter(&self.metrics, &route.spec)),
         }

@@ -102,11 +102,14 @@ fn files_travel_with_their_application() {
     let node = Node::start(&["serve"], data.path());
     let (code, _, said) = cli(data.path(), &["apply", text(folder.path())]);
     assert_eq!(code, 0, "{said}");
-    drop(folder);
-    assert_eq!(node.get("/static/deep/a.txt").body, "a file");
-    drop(node);
+    drop((folder, node));
     let node = Node::start(&["serve"], data.path());
-    assert_eq!(node.get("/static/deep/a.txt").body, "a file");
+    assert_eq!(node.get("/").status, 200);
+    let revisions = fs::read_dir(data.path().join("revisions")).expect("there");
+    let laid_out: Vec<_> = revisions.map(|folder| folder.expect("entry").path().join("0/deep/a.txt")).collect();
+    assert_eq!(laid_out.len(), 1, "one revision");
+    assert_eq!(fs::read_to_string(&laid_out[0]).expect("laid out"), "a file");
+    assert!(fs::metadata(&laid_out[0]).expect("there").permissions().readonly(), "a revision never changes");
 }
 
 #[test]

@@ -16,7 +16,10 @@ use weft_gateway::{Listener, Running, SystemRandomness};
 use weft_telemetry::metrics::CONTENT_TYPE;
 use weft_types::{Body, Digest, Name, code};
 
-use crate::{keeper::Keeper, node::Node};
+use crate::{
+    keeper::{KeepError, Keeper},
+    node::Node,
+};
 use answer::{Answer, bytes, json, problem, refuse};
 pub use token::AdminFile;
 use token::Token;
@@ -74,12 +77,14 @@ impl Admin {
             ("GET", ["v1", "applications"]) => json(StatusCode::OK, &self.applications().await?),
             ("POST", ["v1", "applications"]) => {
                 let apply = parse(&whole(request.into_body()).await?)?;
-                let applied = self.keeper()?.apply(apply).await.map_err(Box::<Problem>::from)?;
+                let keeper = Arc::clone(self.keeper()?);
+                let applied = to_the_end(async move { keeper.apply(apply).await }).await?;
                 json(StatusCode::OK, &applied)
             }
             ("GET", ["v1", "applications", name]) => json(StatusCode::OK, &self.application(&named(name)?).await?),
             ("DELETE", ["v1", "applications", name]) => {
-                let removed = self.keeper()?.remove(&named(name)?).await.map_err(Box::<Problem>::from)?;
+                let (keeper, name) = (Arc::clone(self.keeper()?), named(name)?);
+                let removed = to_the_end(async move { keeper.remove(&name).await }).await?;
                 json(StatusCode::OK, &removed)
             }
             ("GET", ["v1", "applications", name, "revisions"]) => {
@@ -87,8 +92,8 @@ impl Admin {
             }
             ("POST", ["v1", "applications", name, "rollback"]) => {
                 let rollback: weft_api::Rollback = parse(&whole(request.into_body()).await?)?;
-                let applied =
-                    self.keeper()?.rollback(&named(name)?, rollback.to).await.map_err(Box::<Problem>::from)?;
+                let (keeper, name) = (Arc::clone(self.keeper()?), named(name)?);
+                let applied = to_the_end(async move { keeper.rollback(&name, rollback.to).await }).await?;
                 json(StatusCode::OK, &applied)
             }
             ("HEAD", ["v1", "artefacts", digest]) => upload::find(self.keeper()?, &parsed(digest)?),
@@ -115,8 +120,8 @@ impl Admin {
         }
     }
 
-    fn keeper(&self) -> Result<&Keeper, Box<Problem>> {
-        self.keeper.as_deref().ok_or_else(|| {
+    fn keeper(&self) -> Result<&Arc<Keeper>, Box<Problem>> {
+        self.keeper.as_ref().ok_or_else(|| {
             let said =
                 problem(code::USAGE, "this node is a `weft up`: what it runs comes from the folders it was given");
             Box::new(said.hint("start a node with `weft serve`, and apply to that one"))
@@ -132,6 +137,7 @@ impl Admin {
 
     async fn metrics(&self) -> Answer {
         let metrics = Arc::clone(&self.node.telemetry.metrics);
+        metrics.node().connections_active.set(self.node.connections() as u64);
         let text = tokio::task::spawn_blocking(move || metrics.render()).await;
         let text = text.map_err(|error| problem(code::INTERNAL, error.to_string()))?;
         Ok(bytes(StatusCode::OK, CONTENT_TYPE, text))
@@ -140,6 +146,16 @@ impl Admin {
     fn explain(&self, query: &str) -> Answer {
         let query = ExplainQuery::parse(query).map_err(|error| problem(code::BAD_REQUEST, error.to_string()))?;
         json(StatusCode::OK, &self.node.explain(&query).map_err(Box::<Problem>::from)?)
+    }
+}
+
+/// Runs a change on a task of its own: a client that leaves must not stop it between the store and what serves.
+async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, KeepError>> + Send + 'static,
+) -> Result<T, Box<Problem>> {
+    match tokio::spawn(change).await {
+        Ok(done) => done.map_err(Box::<Problem>::from),
+        Err(error) => Err(problem(code::INTERNAL, format!("the change did not end well: {error}"))),
     }
 }
 

@@ -47,7 +47,13 @@ impl Token {
     pub(crate) fn open(data: &Path, url: String, randomness: &dyn Randomness) -> io::Result<Self> {
         let token = known(data).unwrap_or_else(|| format!("{:032x}{:032x}", randomness.next(), randomness.next()));
         let file = AdminFile { url, token };
-        file.write(data)?;
+        match file.write(data) {
+            // Reads are served all the same; whoever knows the token from before can still use it.
+            Err(error) if refuses_writes(&error) => {
+                tracing::warn!(%error, "admin.json cannot be written: the command line does not find this node by itself");
+            }
+            written => written?,
+        }
         Ok(Self::of(&file.token))
     }
 
@@ -60,6 +66,11 @@ impl Token {
         let Self(shown) = Self::of(shown);
         self.0.iter().zip(shown).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
     }
+}
+
+fn refuses_writes(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull)
 }
 
 /// A token that only this user could have read is used again, so that scripts outlive a restart.
