@@ -31,5 +31,5 @@ pub use load::{ComponentSpec, Handler, LoadError, Source};
 pub use services::{
     Attributes, Buckets, ExponentialPoint, GuestLine, GuestLog, GuestLogs, GuestMetric, GuestScope, GuestSpan,
     GuestSpans, HistogramPoint, LendError, LogLevel, LogSource, MetricData, Number, NumberPoint, OutboundOptions,
-    OutboundRules, Randomness, Resolve, Secret, Services, SpanEvent, SpanKind, SpanLink, SpanStatus, Stores,
+    OutboundRules, Resolve, Secret, Services, SpanEvent, SpanKind, SpanLink, SpanStatus, Stores,
 };

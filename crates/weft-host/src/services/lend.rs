@@ -14,7 +14,6 @@ use super::{
     otel::{GuestSpans, NoSpans},
     outbound::{Outbound, OutboundOptions, Sender, Told},
     refusal::{self, Refusals},
-    wasi::Randomness,
 };
 use crate::{call::Call, grants::Grants};
 
@@ -25,8 +24,6 @@ pub struct Services {
     pub logs: Arc<dyn GuestLogs>,
     pub spans: Arc<dyn GuestSpans>,
     pub outbound: OutboundOptions,
-    /// Where guests' randomness comes from; `None`: the system.
-    pub random: Option<Arc<dyn Randomness>>,
 }
 
 impl Default for Services {
@@ -36,7 +33,6 @@ impl Default for Services {
             logs: Arc::new(NoLogs),
             spans: Arc::new(NoSpans),
             outbound: OutboundOptions::default(),
-            random: None,
         }
     }
 }
@@ -123,7 +119,6 @@ pub(crate) struct Lent {
     pub(super) home: Option<Arc<dyn Store>>,
     log: Arc<dyn GuestLog>,
     pub(super) spans: Arc<dyn GuestSpans>,
-    pub(super) random: Option<Arc<dyn Randomness>>,
     sender: Sender,
     refusals: Arc<Refusals>,
 }
@@ -161,7 +156,6 @@ impl Lent {
             stores,
             log: services.logs.open(application, component, &secrets),
             spans: Arc::clone(&services.spans),
-            random: services.random.clone(),
             sender: Sender::new(Arc::clone(outbound), grants.outbound.clone()),
             refusals: Arc::default(),
         })

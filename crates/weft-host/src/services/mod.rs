@@ -35,7 +35,6 @@ pub use otel::{
 pub use outbound::{OutboundOptions, OutboundRules, Resolve};
 pub use secret::Secret;
 pub(crate) use stdio::Stdio;
-pub use wasi::Randomness;
 pub(crate) use wasi::wasi;
 
 use crate::guest::Guest;

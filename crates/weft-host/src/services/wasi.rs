@@ -1,9 +1,8 @@
 //! What `wasi:cli`, `wasi:filesystem`, `wasi:clocks` and `wasi:random` show a guest: an environment, folders, clocks and
 //! captured output; no arguments, no input, no sockets.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use rand_core::TryRng;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx};
 use weft_types::Clock;
 
@@ -13,12 +12,6 @@ pub(crate) fn wasi(lent: &Lent, stdio: &Arc<Stdio>) -> WasiCtx {
     let mut builder = WasiCtx::builder();
     builder.stdout(stdio.stdout()).stderr(stdio.stderr());
     builder.wall_clock(HostClock(Arc::clone(&lent.clock))).monotonic_clock(HostClock(Arc::clone(&lent.clock)));
-    if let Some(random) = &lent.random {
-        let source = || HostRandom(Arc::clone(random));
-        let mut seed = [0; 16];
-        random.fill(&mut seed);
-        builder.secure_random(source()).insecure_random(source()).insecure_random_seed(u128::from_le_bytes(seed));
-    }
     for (name, value) in &lent.grants.env {
         builder.env(name, value);
     }
@@ -34,34 +27,6 @@ pub(crate) fn wasi(lent: &Lent, stdio: &Arc<Stdio>) -> WasiCtx {
         }
     }
     builder.build()
-}
-
-/// Where randomness enters guests: the one seam for it, as the host's clock is for time.
-pub trait Randomness: Send + Sync {
-    fn fill(&self, bytes: &mut [u8]);
-}
-
-struct HostRandom(Arc<dyn Randomness>);
-
-impl TryRng for HostRandom {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(bytes);
-        Ok(())
-    }
 }
 
 /// The host's clock, as both of WASI's: it never goes backwards.

@@ -14,4 +14,3 @@ mod rules;
 mod server;
 mod stdio;
 mod unit;
-mod worlds;
