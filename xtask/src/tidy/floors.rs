@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("weft-gateway", &["weft-types", "weft-traffic", "weft-telemetry"]),
     ("weft-control", &["weft-types", "weft-api", "weft-manifest", "weft-store"]),
     ("weft-build", &["weft-types"]),
+    ("weft-secrets", &["weft-types"]),
     (
         "weft-node",
         &[
@@ -35,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "weft-gateway",
             "weft-control",
             "weft-build",
+            "weft-secrets",
         ],
     ),
     (
@@ -50,6 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "weft-gateway",
             "weft-control",
             "weft-node",
+            "weft-secrets",
         ],
     ),
     ("weft-bench", &["weft-types"]),
