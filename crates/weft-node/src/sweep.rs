@@ -1,8 +1,13 @@
 //! The node's housekeeper: idle instances and code leave memory, and what was replaced is forgotten.
 
-use std::{sync::Weak, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use tokio::task::JoinHandle;
+use weft_store::{At, Shard, Space, Store, Txn, Write};
 
 use crate::node::Node;
 
@@ -33,12 +38,27 @@ pub(crate) fn start(node: Weak<Node>, idle: Idle) -> JoinHandle<()> {
             ticks.tick().await;
             let Some(node) = node.upgrade() else { return };
             // Unmapping code and memory takes time: not on the threads that serve.
-            let _ = tokio::task::spawn_blocking(move || node.sweep(idle)).await;
+            let sweeping = Arc::clone(&node);
+            let _ = tokio::task::spawn_blocking(move || sweeping.sweep(idle)).await;
+            node.probe().await;
         }
     })
 }
 
 impl Node {
+    /// Writes a word to a store that refuses writes: a node that is given no requests would never see that there is
+    /// room again.
+    async fn probe(&self) {
+        let Ok(space) = Space::new("probe") else { return };
+        if self.store_refuses().is_some() {
+            let value = Bytes::from_static(b"room?");
+            let write = Write::Put { at: At::new(&space, "word"), value, expires: None };
+            let txn = Txn::new(self.telemetry.clock.now()).write(write);
+            // What comes of it is noted where every commit is.
+            let _ = self.store.commit(&Shard::platform(), txn).await;
+        }
+    }
+
     fn sweep(&self, idle: Idle) {
         self.retire();
         let components = self.world.lock().components();
