@@ -12,13 +12,13 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use weft_types::code;
 
 use crate::{
     Limits,
     flow::Flow,
-    handler::{Handler, Peer},
+    handler::{Handler, Peer, Refuse},
     io::Io,
-    problem,
     pulse::{InFlight, Order, Pulse},
 };
 
@@ -48,7 +48,8 @@ where
             Some(Err(_)) | None => return,
         },
     };
-    let io = Io::new(stream, first, Arc::clone(&pulse));
+    let refuse = Arc::clone(&shared.handler) as Arc<dyn Refuse>;
+    let io = Io::new(stream, first, Arc::clone(&pulse), refuse);
     match h2 {
         true => serve_h2(io, peer, &shared, &pulse).await,
         false => serve_h1(io, peer, &shared, &pulse).await,
@@ -130,7 +131,8 @@ where
         }
         Err(Order::Expire) if stream.has_read() => {
             let mut stream = stream.into_stream();
-            if stream.write_all(problem::HEAD_TIMEOUT).await.is_ok() {
+            let answer = shared.handler.refuse(code::REQUEST_TIMEOUT);
+            if until_told(pulse, stream.write_all(&answer)).await.is_some_and(|sent| sent.is_ok()) {
                 pulse.leave_unread();
                 close(stream, pulse).await;
             }

@@ -3,7 +3,8 @@
 use std::{future::poll_fn, num::NonZeroU32, sync::Arc, task::Poll};
 
 use arc_swap::ArcSwap;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::Scheme};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use weft_traffic::{Action, Miss, RequestHead, Table};
@@ -13,8 +14,8 @@ use weft_types::{
 };
 
 use crate::{
-    Observer, Randomness, answer, authority,
-    handler::{Handler, Peer},
+    Observer, Randomness, answer, authority, files,
+    handler::{Handler, Peer, Refuse},
     hop,
     inflow::{Inflow, Meter},
     observe::Record,
@@ -41,6 +42,15 @@ pub(crate) struct Edge {
 pub(crate) enum Step {
     Answered(Response<Body>, Option<Code>),
     Call(Box<Request<Body>>, Arc<Context>, Timestamp),
+    Files(Box<Wanted>),
+}
+
+/// A static file that a request asks for.
+pub(crate) struct Wanted {
+    files: weft_traffic::Files,
+    /// The path below the route's prefix, as it was sent.
+    rest: String,
+    headers: http::HeaderMap,
 }
 
 /// What must be known of a request until it is answered.
@@ -53,6 +63,14 @@ pub(crate) struct Exchange {
     table: Arc<Table>,
     route: Option<u32>,
     meter: Option<Arc<Meter>>,
+}
+
+impl Refuse for Edge {
+    fn refuse(&self, code: Code) -> Bytes {
+        let id = InvocationId::new(self.senses.clock.now(), self.senses.randomness.next());
+        tracing::debug!(%id, %code, "request refused before it could be read");
+        Problem::new(code).wire(id)
+    }
 }
 
 impl Handler for Edge {
@@ -72,6 +90,7 @@ impl Handler for Edge {
         match step {
             Step::Answered(response, code) => self.finish(exchange, response, None, code, Class::CallerFault),
             Step::Call(request, context, deadline) => self.call(exchange, request, context, deadline).await,
+            Step::Files(wanted) => self.file(exchange, *wanted).await,
         }
     }
 }
@@ -106,6 +125,9 @@ impl Edge {
         body: Option<Incoming>,
     ) -> Result<Step, Problem> {
         let authority = check(memo, peer, &mut parts)?;
+        if parts.uri.path() == "*" {
+            return Ok(options());
+        }
         let table = Arc::clone(&exchange.table);
         let found = table.find(&RequestHead {
             host: authority.as_str(),
@@ -132,7 +154,25 @@ impl Edge {
                 Ok(Step::Call(Box::new(Request::from_parts(parts, body)), context, deadline))
             }
             Action::Redirect { to, status } => Ok(redirect(&found.location(to), parts.uri.query(), *status)),
-            Action::Files(_) => Err(Problem::new(code::NOT_FOUND)),
+            Action::Files(files) => {
+                let (files, rest) = (files.clone(), found.rest.to_owned());
+                drop(found);
+                Ok(Step::Files(Box::new(Wanted { files, rest, headers: parts.headers })))
+            }
+        }
+    }
+
+    async fn file(&self, exchange: Exchange, wanted: Wanted) -> Response<Tail> {
+        let Wanted { files, rest, headers } = wanted;
+        match files::serve(&files, &rest, &exchange.method, &headers).await {
+            Ok(response) => {
+                let owed = response.body().size_hint().exact();
+                self.finish(exchange, response, owed, None, Class::Ok)
+            }
+            Err(problem) => {
+                let response = problem.response(exchange.id, exchange.method == Method::HEAD);
+                self.finish(exchange, response, None, Some(problem.code), Class::CallerFault)
+            }
         }
     }
 
@@ -241,17 +281,47 @@ fn check(memo: &mut authority::Memo, peer: &Peer, parts: &mut Parts) -> Result<h
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Problem::new(code::METHOD_NOT_ALLOWED).allow(&[]).closing());
     }
-    let mut encodings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(encoding) = encodings.next() {
-        // hyper reads any list that ends in `chunked`; we know no other coding, and a guest would get it raw.
-        if encodings.next().is_some() || !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            return Err(refused("transfer-encoding"));
-        }
+    target(parts).map_err(refused)?;
+    if parts.headers.contains_key(header::TRANSFER_ENCODING) {
+        framing(peer, parts).map_err(refused)?;
     }
     let authority = authority::find(memo, peer, parts.version, &parts.uri, &mut parts.headers).map_err(refused)?;
     hop::strip(&mut parts.headers);
     parts.headers.remove(header::EXPECT);
     Ok(authority)
+}
+
+/// The forms of a target that RFC 9112, 3.2 has for what is not CONNECT.
+fn target(parts: &Parts) -> Result<(), &'static str> {
+    match (parts.uri.scheme(), parts.uri.authority()) {
+        (None, Some(_)) => return Err("only CONNECT names an authority alone"),
+        (Some(scheme), _) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => return Err("another scheme"),
+        _ => {}
+    }
+    match parts.uri.path() == "*" && parts.method != Method::OPTIONS {
+        true => Err("only OPTIONS asks about the server as a whole"),
+        false => Ok(()),
+    }
+}
+
+/// A transfer-encoding that can be read in one way only.
+fn framing(peer: &Peer, parts: &Parts) -> Result<(), &'static str> {
+    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    // hyper reads any list that ends in `chunked`; we know no other coding, and a guest would get it raw.
+    if !chunked || codings.next().is_some() {
+        return Err("a transfer-encoding other than chunked");
+    }
+    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let line = match parts.uri.scheme() {
+        None => format!("{} {target} ", parts.method),
+        // In absolute form the target is not kept as it was written: the method must do.
+        Some(_) => format!("{} ", parts.method),
+    };
+    match peer.pulse.heard_both_lengths(&line) {
+        true => Err("both a transfer-encoding and a content-length"),
+        false => Ok(()),
+    }
 }
 
 /// Gives the request an absolute URI: where it really arrived, whatever form its target had.
@@ -261,6 +331,13 @@ fn place(parts: &mut Parts, peer: &Peer, authority: http::uri::Authority) {
     uri.authority = Some(authority);
     // Scheme, authority and a path that was just matched always make a URI.
     parts.uri = Uri::from_parts(uri).unwrap_or_default();
+}
+
+/// `OPTIONS *`: the server is there.
+fn options() -> Step {
+    let mut response = Response::new(weft_types::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Step::Answered(response, None)
 }
 
 fn redirect(to: &str, query: Option<&str>, status: u16) -> Step {

@@ -2,14 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use bytes::Bytes;
 use http::{Request, Response, uri::Scheme};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
-use weft_types::{Body, Fault};
+use weft_types::{Body, Code, Fault, InvocationId};
+
+use crate::{problem::Problem, pulse::Pulse};
 
 /// Facts about a connection that hold for all of its requests.
-#[derive(Debug, Clone)]
 pub(crate) struct Peer {
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) local: SocketAddr,
     pub(crate) secure: bool,
 }
@@ -20,9 +23,14 @@ impl Peer {
     }
 }
 
+/// Answers, in whole, for a request that could not even be read.
+pub(crate) trait Refuse: Send + Sync {
+    fn refuse(&self, code: Code) -> Bytes;
+}
+
 /// Answers requests. One for a whole listener.
-pub(crate) trait Handler: Send + Sync + 'static {
-    type Body: HttpBody<Data = bytes::Bytes, Error = Fault> + Send + Unpin + 'static;
+pub(crate) trait Handler: Refuse + Send + Sync + 'static {
+    type Body: HttpBody<Data = Bytes, Error = Fault> + Send + Unpin + 'static;
     /// What is remembered from one request of a connection to the next.
     type Memo: Default + Send + 'static;
     /// A request whose head has been looked at.
@@ -36,6 +44,12 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
 /// A handler from a closure, for the admin API.
 pub(crate) struct Plain<F>(pub(crate) F);
+
+impl<F: Send + Sync> Refuse for Plain<F> {
+    fn refuse(&self, code: Code) -> Bytes {
+        Problem::new(code).wire(InvocationId(rand::random()))
+    }
+}
 
 impl<F, R> Handler for Plain<F>
 where

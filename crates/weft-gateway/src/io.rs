@@ -4,13 +4,14 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use weft_types::{Code, code};
 
-use crate::pulse::Pulse;
+use crate::{handler::Refuse, pulse::Pulse};
 
 /// A stream whose first bytes were already looked at, and which tells its pulse when bytes come and go.
 pub(crate) struct Io<S> {
@@ -19,11 +20,14 @@ pub(crate) struct Io<S> {
     first: Bytes,
     pulse: Arc<Pulse>,
     has_read: bool,
+    refuse: Arc<dyn Refuse>,
+    /// An answer of ours that takes the place of hyper's own.
+    instead: Option<Bytes>,
 }
 
 impl<S> Io<S> {
-    pub(crate) fn new(stream: S, first: Bytes, pulse: Arc<Pulse>) -> Self {
-        Self { stream, has_read: !first.is_empty(), first, pulse }
+    pub(crate) fn new(stream: S, first: Bytes, pulse: Arc<Pulse>, refuse: Arc<dyn Refuse>) -> Self {
+        Self { stream, has_read: !first.is_empty(), first, pulse, refuse, instead: None }
     }
 
     /// Whether the peer ever sent anything.
@@ -41,7 +45,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
         let this = &mut *self;
         let before = buf.filled().len();
         if this.first.is_empty() {
-            std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         } else {
             let n = this.first.len().min(buf.remaining());
             buf.put_slice(&this.first[..n]);
@@ -49,7 +53,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
         }
         if buf.filled().len() > before {
             this.has_read = true;
-            this.pulse.bytes_came();
+            this.pulse.bytes_came(&buf.filled()[before..]);
         }
         Poll::Ready(Ok(()))
     }
@@ -62,10 +66,42 @@ impl<S: AsyncWrite + Unpin> Io<S> {
             Poll::Ready(_) => self.pulse.write_moved(),
         }
     }
+
+    /// hyper refuses a head that it cannot parse by itself, with nothing but a status. Such a refusal comes while
+    /// nothing is being answered; an answer with a code takes its place.
+    fn is_hypers_own(&mut self, buf: &[u8]) -> bool {
+        if self.instead.is_none() && !self.pulse.is_answering() {
+            self.instead = refusal(buf).map(|code| self.refuse.refuse(code));
+        }
+        self.instead.is_some()
+    }
+
+    fn poll_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(answer) = self.instead.as_mut().filter(|answer| answer.has_remaining()) {
+            let written = Pin::new(&mut self.stream).poll_write(cx, answer);
+            match ready!(written)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => answer.advance(n),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What hyper means by an answer that it made up itself.
+fn refusal(answer: &[u8]) -> Option<Code> {
+    match answer.strip_prefix(b"HTTP/1.1 ".as_slice()).or(answer.strip_prefix(b"HTTP/1.0 "))?.get(..3)? {
+        b"400" => Some(code::BAD_REQUEST),
+        b"414" | b"431" => Some(code::HEAD_TOO_LARGE),
+        _ => None,
+    }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Io<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_hypers_own(buf) {
+            return self.poll_instead(cx).map_ok(|()| buf.len());
+        }
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.wrote(&written);
         written
@@ -76,6 +112,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Io<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if bufs.first().is_some_and(|buf| self.is_hypers_own(buf)) {
+            let all = bufs.iter().map(|buf| buf.len()).sum();
+            return self.poll_instead(cx).map_ok(|()| all);
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.wrote(&written);
         written
@@ -86,7 +126,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Io<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            self.pulse.flushed();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

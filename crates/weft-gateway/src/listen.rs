@@ -304,7 +304,9 @@ fn admit<H: Handler>(
     tokio::spawn(async move {
         let _member = member;
         match tls {
-            None => conn::serve(stream, Peer { local, secure: false }, None, shared, pulse).await,
+            None => {
+                conn::serve(stream, Peer { pulse: Arc::clone(&pulse), local, secure: false }, None, shared, pulse).await
+            }
             Some(tls) => handshake(stream, local, tls, shared, pulse).await,
         }
     });
@@ -321,7 +323,7 @@ async fn handshake<H: Handler>(
     match conn::until_told(&pulse, tls.accept(stream)).await {
         Some(Ok(stream)) => {
             let agreed = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
-            conn::serve(stream, Peer { local, secure: true }, agreed, shared, pulse).await;
+            conn::serve(stream, Peer { pulse: Arc::clone(&pulse), local, secure: true }, agreed, shared, pulse).await;
         }
         Some(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
         None => {}

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use weft_types::{Body, Code, Fault, InvocationId, Retry};
 
@@ -12,12 +13,6 @@ pub(crate) static WEFT_REQUEST_ID: HeaderName = HeaderName::from_static("weft-re
 /// Where a code is explained: a reference relative to wherever the documentation is served.
 const TYPE: &str = "/errors/";
 
-/// What is sent when a head did not arrive in time. hyper has no answer for it, so it is written as it is.
-pub(crate) const HEAD_TIMEOUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
-    content-type: application/problem+json\r\nweft-error: request-timeout\r\nconnection: close\r\n\
-    content-length: 132\r\n\r\n\
-    {\"type\":\"/errors/request-timeout\",\"title\":\"The request did not arrive in time.\",\"status\":408,\"code\":\"request-timeout\",\"retry\":\"now\"}";
-
 /// What an error answer is made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
@@ -27,11 +22,13 @@ pub(crate) struct Problem {
     pub(crate) close: bool,
     /// The `Allow` of a 405.
     pub(crate) allow: Option<HeaderValue>,
+    /// The `Content-Range` of a 416.
+    pub(crate) range: Option<HeaderValue>,
 }
 
 impl Problem {
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, retry: code.info().retry, close: false, allow: None }
+        Self { code, retry: code.info().retry, close: false, allow: None, range: None }
     }
 
     pub(crate) fn of(fault: &Fault) -> Self {
@@ -48,6 +45,12 @@ impl Problem {
     pub(crate) fn allow(mut self, methods: &[Method]) -> Self {
         let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
         self.allow = HeaderValue::from_str(&names.join(", ")).ok();
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn range(mut self, size: &str) -> Self {
+        self.range = HeaderValue::from_str(size).ok();
         self
     }
 
@@ -77,6 +80,9 @@ impl Problem {
         if let Some(allow) = &self.allow {
             headers.insert(header::ALLOW, allow.clone());
         }
+        if let Some(range) = &self.range {
+            headers.insert(header::CONTENT_RANGE, range.clone());
+        }
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -84,6 +90,22 @@ impl Problem {
             *response.body_mut() = weft_types::full(json);
         }
         response
+    }
+
+    /// The whole answer in HTTP/1, for where hyper has none of ours: the connection closes after it.
+    pub(crate) fn wire(&self, id: InvocationId) -> Bytes {
+        let (status, code) = (self.status(), self.code);
+        let json = self.json(status, id);
+        let reason = status.canonical_reason().unwrap_or_default();
+        let mut wire = String::with_capacity(512);
+        let _ = write!(
+            wire,
+            "HTTP/1.1 {} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+             cache-control: no-store\r\nweft-error: {code}\r\nweft-request-id: {id}\r\nconnection: close\r\n\r\n{json}",
+            status.as_u16(),
+            json.len(),
+        );
+        wire.into()
     }
 
     /// All of it is ours and plain ASCII without quotes: nothing needs escaping.
@@ -111,20 +133,11 @@ fn retry_word(retry: Retry) -> &'static str {
 mod tests {
     use weft_types::CODES;
 
-    use super::*;
-
     #[test]
     fn titles_need_no_escaping() {
         for info in CODES {
             let plain = |c: char| c.is_ascii() && !c.is_ascii_control() && c != '"' && c != '\\';
             assert!(info.title.chars().all(plain), "{}", info.name);
         }
-    }
-
-    #[test]
-    fn the_written_timeout_is_well_formed() {
-        let text = std::str::from_utf8(HEAD_TIMEOUT).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").expect("head");
-        assert!(head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
     }
 }

@@ -12,9 +12,10 @@ use std::{
 };
 
 use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
 use weft_types::{Clock, Timestamp};
 
-use crate::Limits;
+use crate::{Limits, heard::Heard};
 
 /// What a connection has been told. A greater order overrules a lesser one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +43,10 @@ pub(crate) struct Pulse {
     stalled_since: AtomicU64,
     /// An answer was given before the request's body was read: the peer may still be sending.
     unread: AtomicBool,
+    /// An answer of ours, or a part of it, has not been flushed yet.
+    answering: AtomicBool,
+    /// The last bytes that came, as they came.
+    heard: Mutex<Heard>,
 }
 
 impl Pulse {
@@ -56,6 +61,8 @@ impl Pulse {
             idle_since: AtomicU64::new(now),
             stalled_since: AtomicU64::new(0),
             unread: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
+            heard: Mutex::default(),
         }
     }
 
@@ -80,10 +87,28 @@ impl Pulse {
     }
 
     /// Bytes arrived: the head of a next request, unless an exchange is in flight.
-    pub(crate) fn bytes_came(&self) {
-        if self.in_flight.load(Relaxed) == 0 && self.head_since.load(Relaxed) == 0 {
+    pub(crate) fn bytes_came(&self, bytes: &[u8]) {
+        let head = self.in_flight.load(Relaxed) == 0;
+        if head && self.head_since.load(Relaxed) == 0 {
             self.head_since.store(self.clock.now().as_nanos(), Relaxed);
         }
+        self.heard.lock().hear(bytes, head);
+    }
+
+    /// Whether the head just read had both a transfer-encoding and a content-length.
+    pub(crate) fn heard_both_lengths(&self, request_line: &str) -> bool {
+        self.heard.lock().both_lengths(request_line)
+    }
+
+    /// Everything written has left. What hyper writes from here on without an exchange is its own.
+    pub(crate) fn flushed(&self) {
+        if self.in_flight.load(Relaxed) == 0 {
+            self.answering.store(false, Relaxed);
+        }
+    }
+
+    pub(crate) fn is_answering(&self) -> bool {
+        self.answering.load(Relaxed)
     }
 
     /// The connection is set up (HTTP/2): from here on only idleness counts.
@@ -96,6 +121,8 @@ impl Pulse {
     pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Relaxed);
         self.head_since.store(0, Relaxed);
+        self.answering.store(true, Relaxed);
+        self.heard.lock().begin();
         InFlight(Arc::clone(self))
     }
 
@@ -179,7 +206,7 @@ mod tests {
         drop(exchange);
         clock.advance(Duration::from_secs(60));
         assert_eq!(judged(&clock, &pulse), Order::Run);
-        pulse.bytes_came();
+        pulse.bytes_came(b"G");
         clock.advance(Duration::from_secs(10));
         assert_eq!(judged(&clock, &pulse), Order::Run);
         clock.advance(Duration::from_secs(1));
