@@ -19,6 +19,7 @@ use crate::{
     hop,
     inflow::{Inflow, Meter},
     observe::Record,
+    patience::Patience,
     problem::Problem,
     tail::{Tail, Watch},
     trace,
@@ -233,11 +234,13 @@ impl Edge {
         class: Class,
     ) -> Response<Tail> {
         let id = exchange.id;
+        let route = exchange.route.and_then(|index| exchange.table.routes().get(index as usize));
+        let patience = route.map(|route| Patience::new(&route.spec.policy));
         let watch = self.senses.observer.is_some().then(|| {
             let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
             exchange.watch(&self.senses, response.status(), code, class)
         });
-        response.map(|body| Tail::new(body, owed, id, watch))
+        response.map(|body| Tail::new(body, owed, id, watch, patience))
     }
 }
 

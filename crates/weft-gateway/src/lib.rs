@@ -26,6 +26,7 @@ mod io;
 mod limits;
 mod listen;
 mod observe;
+mod patience;
 mod problem;
 mod pulse;
 mod random;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use weft_types::{Blame, Body, Code, Fault, InvocationId, Ran, code};
 
-use crate::{edge::Senses, inflow::Meter, observe::Record};
+use crate::{edge::Senses, inflow::Meter, observe::Record, patience::Patience};
 
 pub(crate) struct Tail {
     body: Body,
@@ -21,6 +21,9 @@ pub(crate) struct Tail {
     failed: Option<Code>,
     id: InvocationId,
     watch: Option<Watch>,
+    patience: Option<Patience>,
+    /// Trailers have been handed over: nothing follows, and hyper does not ask.
+    trailed: bool,
 }
 
 /// Present only while somebody observes.
@@ -31,8 +34,14 @@ pub(crate) struct Watch {
 }
 
 impl Tail {
-    pub(crate) fn new(body: Body, owed: Option<u64>, id: InvocationId, watch: Option<Watch>) -> Self {
-        Self { body, owed, sent: 0, over: false, failed: None, id, watch }
+    pub(crate) fn new(
+        body: Body,
+        owed: Option<u64>,
+        id: InvocationId,
+        watch: Option<Watch>,
+        patience: Option<Patience>,
+    ) -> Self {
+        Self { body, owed, sent: 0, over: false, failed: None, id, watch, patience, trailed: false }
     }
 
     /// An answer that breaks off: the connection or stream is torn down by the error, so that nobody can take
@@ -64,8 +73,17 @@ impl HttpBody for Tail {
         if this.over {
             return Poll::Ready(None);
         }
-        match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
+            let Some(patience) = &mut this.patience else { return Poll::Pending };
+            let code = ready!(patience.poll(cx));
+            return this.broken(Fault::new(code, Ran::Yes));
+        };
+        if let Some(code) = this.patience.as_mut().and_then(Patience::moved) {
+            return this.broken(Fault::new(code, Ran::Yes));
+        }
+        match frame {
             Some(Ok(frame)) => {
+                this.trailed |= frame.is_trailers();
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
                 if let Some(owed) = &mut this.owed {
                     match owed.checked_sub(bytes) {
@@ -101,7 +119,8 @@ impl HttpBody for Tail {
 impl Drop for Tail {
     fn drop(&mut self) {
         let Some(watch) = self.watch.take() else { return };
-        let complete = self.failed.is_none() && self.is_end_stream();
+        // Once all that was promised has come, nobody asks whether there is more.
+        let complete = self.failed.is_none() && (self.is_end_stream() || self.trailed || self.owed == Some(0));
         let code = self.failed.or(if complete { None } else { Some(code::CLIENT_GONE) });
         let bytes = (watch.meter.as_ref().map_or(0, |meter| meter.bytes()), self.sent);
         if let Some(observer) = &watch.senses.observer {
