@@ -10,7 +10,7 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use weft_types::code;
 
@@ -20,6 +20,7 @@ use crate::{
     handler::{Handler, Peer, Refuse},
     io::Io,
     pulse::{InFlight, Order, Pulse},
+    streams::Spawn,
 };
 
 /// How every HTTP/2 connection begins, and no HTTP/1 request can.
@@ -49,7 +50,7 @@ where
         },
     };
     let refuse = Arc::clone(&shared.handler) as Arc<dyn Refuse>;
-    let io = Io::new(stream, first, Arc::clone(&pulse), refuse);
+    let io = Io::new(stream, first, Arc::clone(&pulse), refuse, h2);
     match h2 {
         true => serve_h2(io, peer, &shared, &pulse).await,
         false => serve_h1(io, peer, &shared, &pulse).await,
@@ -98,7 +99,7 @@ where
     if shared.limits.headers != 100 {
         builder.max_headers(shared.limits.headers);
     }
-    let service = service(&shared.handler, peer, pulse);
+    let service = service(&shared.handler, peer, pulse, false);
     let service = service_fn(move |request| exchange(service.take(request)));
     let mut conn = builder.serve_connection(TokioIo::new(io), service);
     let (mut listening, mut finishing) = (false, false);
@@ -147,7 +148,7 @@ where
     H: Handler,
 {
     pulse.established();
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Spawn(Arc::clone(pulse)));
     builder
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(20))
@@ -155,7 +156,7 @@ where
         .max_concurrent_streams(shared.limits.streams)
         .max_header_list_size(u32::try_from(shared.limits.head_bytes).unwrap_or(u32::MAX))
         .max_send_buf_size(256 * 1024);
-    let service = service(&shared.handler, peer, pulse);
+    let service = service(&shared.handler, peer, pulse, true);
     let service = service_fn(move |request| exchange(service.take(request)));
     let conn = builder.serve_connection(TokioIo::new(io), service);
     let mut conn = std::pin::pin!(conn);
@@ -182,8 +183,8 @@ where
 }
 
 /// Counts the exchange in flight until the last byte of its answer, and hands the request on.
-fn service<H: Handler>(handler: &Arc<H>, peer: Peer, pulse: &Arc<Pulse>) -> Service<H> {
-    Service { handler: Arc::clone(handler), peer, memo: RefCell::default(), pulse: Arc::clone(pulse) }
+fn service<H: Handler>(handler: &Arc<H>, peer: Peer, pulse: &Arc<Pulse>, h2: bool) -> Service<H> {
+    Service { handler: Arc::clone(handler), peer, memo: RefCell::default(), pulse: Arc::clone(pulse), h2 }
 }
 
 struct Service<H: Handler> {
@@ -191,11 +192,12 @@ struct Service<H: Handler> {
     peer: Peer,
     memo: RefCell<H::Memo>,
     pulse: Arc<Pulse>,
+    h2: bool,
 }
 
 impl<H: Handler> Service<H> {
     fn take(&self, request: Request<Incoming>) -> (Arc<H>, H::Taken, InFlight) {
-        let guard = self.pulse.begin();
+        let guard = self.pulse.begin(self.h2);
         if !request.body().is_end_stream() {
             self.pulse.leave_unread();
         }

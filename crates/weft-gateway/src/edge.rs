@@ -10,18 +10,19 @@ use hyper::body::Incoming;
 use weft_traffic::{Action, Miss, RequestHead, Table};
 use weft_types::{
     Blame, Body, Class, Clock, Code, Context, Fault, Invocation, InvocationId, Invoke, Origin, Outcome, Payload, Ran,
-    Reply, Timestamp, Trace, code,
+    Reply, Timestamp, code,
 };
 
 use crate::{
-    Observer, Randomness, answer, authority, files,
+    Observer, Randomness, answer, authority,
+    exchange::{Answered, Exchange},
+    files,
     handler::{Handler, Peer, Refuse},
     hop,
     inflow::{Inflow, Meter},
-    observe::Record,
     patience::Patience,
     problem::Problem,
-    tail::{Tail, Watch},
+    tail::Tail,
     trace,
 };
 
@@ -54,18 +55,6 @@ pub(crate) struct Wanted {
     headers: http::HeaderMap,
 }
 
-/// What must be known of a request until it is answered.
-pub(crate) struct Exchange {
-    id: InvocationId,
-    method: Method,
-    version: Version,
-    started: Timestamp,
-    trace: Trace,
-    table: Arc<Table>,
-    route: Option<u32>,
-    meter: Option<Arc<Meter>>,
-}
-
 impl Refuse for Edge {
     fn refuse(&self, code: Code) -> Bytes {
         let id = InvocationId::new(self.senses.clock.now(), self.senses.randomness.next());
@@ -84,6 +73,9 @@ impl Handler for Edge {
         let (mut exchange, parts, body) = self.begin(request);
         let step =
             self.enter(&mut exchange, peer, memo, parts, body).unwrap_or_else(|problem| exchange.refuse(&problem));
+        if let Some(observer) = &self.senses.observer {
+            observer.began(exchange.route());
+        }
         (exchange, step)
     }
 
@@ -111,6 +103,8 @@ impl Edge {
             table: self.table.load_full(),
             route: None,
             meter: None,
+            answered: None,
+            senses: Arc::clone(&self.senses),
         };
         let body = Some(body).filter(|body| !body.is_end_stream());
         (exchange, parts, body)
@@ -204,6 +198,7 @@ impl Edge {
             Ok(Outcome { reply, class, .. }) => (reply, class),
             Err(code) => (Err(Fault::new(code, Ran::Maybe)), Class::CallerFault),
         };
+        let told = reply.is_err();
         let shaped = reply.and_then(|reply| match reply {
             Reply::Http(response) => answer::shape(*response, head_only),
             other => {
@@ -213,7 +208,7 @@ impl Edge {
         match shaped {
             Ok((response, owed)) => self.finish(exchange, response, owed, None, class),
             Err(fault) => {
-                log(&exchange, &fault, class);
+                log(&exchange, &fault, class, told);
                 let mut problem = Problem::of(&fault);
                 // What is left of a body that nobody will read would be taken for the next request.
                 problem.close = exchange.version < Version::HTTP_2
@@ -227,20 +222,16 @@ impl Edge {
 
     fn finish(
         &self,
-        exchange: Exchange,
+        mut exchange: Exchange,
         response: Response<Body>,
         owed: Option<u64>,
         code: Option<Code>,
         class: Class,
     ) -> Response<Tail> {
-        let id = exchange.id;
-        let route = exchange.route.and_then(|index| exchange.table.routes().get(index as usize));
-        let patience = route.map(|route| Patience::new(&route.spec.policy));
-        let watch = self.senses.observer.is_some().then(|| {
-            let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
-            exchange.watch(&self.senses, response.status(), code, class)
-        });
-        response.map(|body| Tail::new(body, owed, id, watch, patience))
+        let patience = exchange.route().map(|route| Patience::new(&route.spec.policy));
+        let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
+        exchange.answered = Some(Answered::new(response.status(), class, code));
+        response.map(|body| Tail::new(body, owed, exchange, patience))
     }
 }
 
@@ -256,25 +247,9 @@ impl Exchange {
         if body.size_hint().lower() > policy.body_max {
             return Err(Problem::new(code::BODY_TOO_LARGE).closing());
         }
-        let (inflow, meter) = Inflow::new(body, policy.body_max, policy.idle);
+        let (inflow, meter) = Inflow::new(body, policy.body_max, policy.idle, self.version >= Version::HTTP_2);
         self.meter = Some(meter);
         Ok(Body::new(inflow))
-    }
-
-    fn watch(self, senses: &Arc<Senses>, status: StatusCode, code: Option<Code>, class: Class) -> Watch {
-        let record = Record {
-            id: self.id,
-            trace: self.trace,
-            table: self.table,
-            route: self.route,
-            method: self.method,
-            version: self.version,
-            started: self.started,
-            class,
-            status,
-            code,
-        };
-        Watch { record, meter: self.meter, senses: Arc::clone(senses) }
     }
 }
 
@@ -370,16 +345,21 @@ async fn unless_broken(call: impl Future<Output = Outcome>, meter: &Meter) -> Re
     .await
 }
 
-fn log(exchange: &Exchange, fault: &Fault, class: Class) {
+/// One line a failure. What the door answered as a failure, it has told of (`told`); only a target that it does not
+/// have is for us to tell, as is what failed out here.
+fn log(exchange: &Exchange, fault: &Fault, class: Class, told: bool) {
     let (id, code, trace) = (exchange.id, fault.code, exchange.trace.trace);
     let source = fault.source.as_ref().map(tracing::field::display);
-    let spec = exchange.route.and_then(|index| exchange.table.routes().get(index as usize)).map(|route| &route.spec);
+    let spec = exchange.route().map(|route| &route.spec);
     let (application, route) = (spec.map(|s| tracing::field::display(&s.application)), spec.map(|s| &*s.path));
     match fault.blame {
         // Shedding is by design many: it is counted, not told one by one.
         _ if class == Class::Shed => tracing::debug!(%id, %code, %trace, application, route, %fault, "request shed"),
+        Blame::Caller => tracing::debug!(%id, %code, %trace, application, route, %fault, source, "request refused"),
+        _ if told && code != code::NOT_DEPLOYED => {
+            tracing::debug!(%id, %code, %trace, application, route, "request failed behind the door")
+        }
         Blame::Platform => tracing::error!(%id, %code, %trace, application, route, %fault, source, "request failed"),
         Blame::Application => tracing::warn!(%id, %code, %trace, application, route, %fault, source, "request failed"),
-        Blame::Caller => tracing::debug!(%id, %code, %trace, application, route, %fault, source, "request refused"),
     }
 }

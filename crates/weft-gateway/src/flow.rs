@@ -17,7 +17,8 @@ pub(crate) struct Flow<B> {
 }
 
 impl<B> Flow<B> {
-    pub(crate) fn new(body: B, exchange: InFlight) -> Self {
+    pub(crate) fn new(body: B, mut exchange: InFlight) -> Self {
+        exchange.answered();
         Self { body, exchange: Some(exchange) }
     }
 }
@@ -27,9 +28,11 @@ impl<B: HttpBody<Data = Bytes, Error = Fault> + Unpin> HttpBody for Flow<B> {
     type Error = Fault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        self.exchange.iter().for_each(InFlight::asked);
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() {
-            self.exchange = None;
+        match frame {
+            Some(_) => self.exchange.iter().for_each(InFlight::handed),
+            None => self.exchange = None,
         }
         Poll::Ready(frame)
     }

@@ -71,7 +71,7 @@ impl Gateway {
             observer: self.observer.clone(),
         };
         let edge = Edge { door: Arc::clone(&self.door), table: Arc::clone(&self.table), senses: Arc::new(senses) };
-        listen::run(listener, Arc::new(edge), self.limits, Arc::clone(&self.clock))
+        listen::run(listener, Arc::new(edge), self.limits, Arc::clone(&self.clock), self.observer.clone())
     }
 }
 
@@ -81,5 +81,5 @@ where
     F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
     R: Future<Output = Response<Body>> + Send + 'static,
 {
-    listen::run(listener, Arc::new(Plain(handler)), limits, clock)
+    listen::run(listener, Arc::new(Plain(handler)), limits, clock, None)
 }

@@ -24,6 +24,14 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes what a trailer may not say (RFC 9110, 6.5.1): how the message is framed, and where it goes.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    strip(trailers);
+    for name in [header::CONTENT_LENGTH, header::HOST, header::TE, header::TRAILER, header::SET_COOKIE] {
+        trailers.remove(name);
+    }
+}
+
 fn named(headers: &mut HeaderMap) {
     let value = |value: &http::HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
     let lines: Vec<String> = headers.get_all(header::CONNECTION).iter().map(value).collect();

@@ -19,6 +19,8 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 use weft_types::{Code, Fault, Ran, code};
 
+use crate::hop;
+
 /// What the exchange wants to know about a body that somebody else reads.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
@@ -57,13 +59,14 @@ pub(crate) struct Inflow {
     timer: Option<Pin<Box<Sleep>>>,
     armed: bool,
     over: bool,
+    h2: bool,
 }
 
 impl Inflow {
-    pub(crate) fn new(body: Incoming, bytes_max: u64, idle: Duration) -> (Self, Arc<Meter>) {
+    pub(crate) fn new(body: Incoming, bytes_max: u64, idle: Duration, h2: bool) -> (Self, Arc<Meter>) {
         let meter = Arc::new(Meter::default());
-        let inflow =
-            Self { body, meter: Arc::clone(&meter), left: bytes_max, idle, timer: None, armed: false, over: false };
+        let (left, timer, armed, over) = (bytes_max, None, false, false);
+        let inflow = Self { body, meter: Arc::clone(&meter), left, idle, timer, armed, over, h2 };
         (inflow, meter)
     }
 
@@ -107,7 +110,10 @@ impl HttpBody for Inflow {
         };
         self.armed = false;
         match frame {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    hop::strip_trailers(trailers);
+                }
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
                 if bytes > self.left {
                     return self.fail(code::BODY_TOO_LARGE, None);
@@ -121,6 +127,8 @@ impl HttpBody for Inflow {
                 let gone = error.is_incomplete_message() || error.is_canceled() || error.is_closed() || left(&error);
                 self.fail(if gone { code::CLIENT_GONE } else { code::BAD_REQUEST }, Some(error))
             }
+            // hyper takes a stream reset with NO_ERROR for a body's end. Its client left in the middle all the same.
+            None if self.h2 && !self.body.is_end_stream() => self.fail(code::CLIENT_GONE, None),
             None => {
                 self.over = true;
                 Poll::Ready(None)
@@ -137,9 +145,13 @@ impl HttpBody for Inflow {
     }
 }
 
-/// Whether the transport broke, and not what came over it.
+/// Whether the transport broke or the client gave up, and not what came was wrong.
 fn left(error: &hyper::Error) -> bool {
     use std::{error::Error, io::ErrorKind};
-    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    let Some(source) = error.source() else { return false };
+    if let Some(stream) = source.downcast_ref::<h2::Error>() {
+        return stream.is_remote() || stream.is_io();
+    }
+    let io = source.downcast_ref::<std::io::Error>();
     io.is_some_and(|io| !matches!(io.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData))
 }

@@ -20,14 +20,16 @@ pub(crate) struct Io<S> {
     first: Bytes,
     pulse: Arc<Pulse>,
     has_read: bool,
+    /// Bytes of HTTP/2 say nothing about heads; and what hyper answers by itself is in frames.
+    h2: bool,
     refuse: Arc<dyn Refuse>,
     /// An answer of ours that takes the place of hyper's own.
     instead: Option<Bytes>,
 }
 
 impl<S> Io<S> {
-    pub(crate) fn new(stream: S, first: Bytes, pulse: Arc<Pulse>, refuse: Arc<dyn Refuse>) -> Self {
-        Self { stream, has_read: !first.is_empty(), first, pulse, refuse, instead: None }
+    pub(crate) fn new(stream: S, first: Bytes, pulse: Arc<Pulse>, refuse: Arc<dyn Refuse>, h2: bool) -> Self {
+        Self { stream, h2, has_read: !first.is_empty(), first, pulse, refuse, instead: None }
     }
 
     /// Whether the peer ever sent anything.
@@ -53,7 +55,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
         }
         if buf.filled().len() > before {
             this.has_read = true;
-            this.pulse.bytes_came(&buf.filled()[before..]);
+            if !this.h2 {
+                this.pulse.bytes_came(&buf.filled()[before..]);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -70,7 +74,7 @@ impl<S: AsyncWrite + Unpin> Io<S> {
     /// hyper refuses a head that it cannot parse by itself, with nothing but a status. Such a refusal comes while
     /// nothing is being answered; an answer with a code takes its place.
     fn is_hypers_own(&mut self, buf: &[u8]) -> bool {
-        if self.instead.is_none() && !self.pulse.is_answering() {
+        if self.instead.is_none() && !self.h2 && !self.pulse.is_answering() {
             self.instead = refusal(buf).map(|code| self.refuse.refuse(code));
         }
         self.instead.is_some()

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use weft_types::{Clock, Code, code};
 
 use crate::{
-    Limits,
+    ConnectionEvent, Limits, Observer,
     conn::{self, Shared},
     handler::{Handler, Peer},
     pulse::{Order, Pulse},
@@ -153,6 +153,8 @@ struct Crowd {
     changed: Notify,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    observer: Option<Arc<dyn Observer>>,
+    secure: bool,
 }
 
 #[derive(Default)]
@@ -173,6 +175,12 @@ impl Crowd {
         members.slots[slot] = Some(Arc::clone(&pulse));
         members.count += 1;
         (pulse, Member { crowd: Arc::clone(self), slot })
+    }
+
+    fn note(&self, event: ConnectionEvent) {
+        if let Some(observer) = &self.observer {
+            observer.connection(event, self.secure);
+        }
     }
 
     fn each(&self, mut see: impl FnMut(&Pulse)) {
@@ -229,7 +237,13 @@ impl Drop for Member {
 }
 
 /// Serves `handler` on `listener` until drained or dropped.
-pub(crate) fn run<H: Handler>(listener: Listener, handler: Arc<H>, limits: Limits, clock: Arc<dyn Clock>) -> Running {
+pub(crate) fn run<H: Handler>(
+    listener: Listener,
+    handler: Arc<H>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    observer: Option<Arc<dyn Observer>>,
+) -> Running {
     let address = listener.address;
     let crowd = Arc::new(Crowd {
         members: Mutex::default(),
@@ -237,6 +251,8 @@ pub(crate) fn run<H: Handler>(listener: Listener, handler: Arc<H>, limits: Limit
         changed: Notify::new(),
         limits,
         clock,
+        observer,
+        secure: listener.tls.is_some(),
     });
     let shared = Arc::new(Shared { handler, limits });
     let renewing = listener.tls.clone().map(|tls| tokio::spawn(renew(tls)));
@@ -275,6 +291,7 @@ async fn accept<H: Handler>(listener: Listener, shared: Arc<Shared<H>>, crowd: A
             }
             Err(error) => {
                 tracing::warn!(address = %listener.address, %error, "cannot accept connections");
+                crowd.note(ConnectionEvent::AcceptFailed);
                 tokio::time::sleep(BACK_OFF).await;
             }
         }
@@ -286,6 +303,7 @@ fn is_the_peers(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// The handshake is on the connection's own task, and within the time for a head: a slow one holds up nobody else.
 fn admit<H: Handler>(
     stream: TcpStream,
     local: SocketAddr,
@@ -296,36 +314,28 @@ fn admit<H: Handler>(
     let _ = stream.set_nodelay(true);
     let local = stream.local_addr().unwrap_or(local);
     let (pulse, member) = crowd.join();
+    crowd.note(ConnectionEvent::Accepted);
     // A connection accepted while the drain began has not been told with the others.
     if crowd.draining.load(SeqCst) {
         pulse.tell(Order::Finish);
     }
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        let _member = member;
+        let peer = Peer { pulse: Arc::clone(&pulse), local, secure: tls.is_some() };
         match tls {
-            None => {
-                conn::serve(stream, Peer { pulse: Arc::clone(&pulse), local, secure: false }, None, shared, pulse).await
-            }
-            Some(tls) => handshake(stream, local, tls, shared, pulse).await,
+            None => conn::serve(stream, peer, None, shared, pulse).await,
+            Some(tls) => match conn::until_told(&pulse, tls.accept(stream)).await {
+                Some(Ok(stream)) => {
+                    let agreed = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
+                    conn::serve(stream, peer, agreed, shared, pulse).await;
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "TLS handshake failed");
+                    member.crowd.note(ConnectionEvent::HandshakeFailed);
+                }
+                None => {}
+            },
         }
+        drop(member);
     });
-}
-
-/// On the connection's own task, and within the time for a head: a slow handshake holds up nobody else.
-async fn handshake<H: Handler>(
-    stream: TcpStream,
-    local: SocketAddr,
-    tls: TlsAcceptor,
-    shared: Arc<Shared<H>>,
-    pulse: Arc<Pulse>,
-) {
-    match conn::until_told(&pulse, tls.accept(stream)).await {
-        Some(Ok(stream)) => {
-            let agreed = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
-            conn::serve(stream, Peer { pulse: Arc::clone(&pulse), local, secure: true }, agreed, shared, pulse).await;
-        }
-        Some(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-        None => {}
-    }
 }

@@ -1,14 +1,36 @@
-//! The seam to telemetry: one call per request, when its last byte has left or nobody wants it any more.
-
-use std::sync::Arc;
+//! The seam to telemetry: a call when a request's route is known, one when its last byte has left or nobody wants it
+//! any more, and one for what befalls a connection.
 
 use http::{Method, StatusCode, Version};
-use weft_traffic::{CompiledRoute, Table};
+use weft_traffic::CompiledRoute;
 use weft_types::{Class, Code, InvocationId, Timestamp, Trace};
 
-/// Told of every request's end. Called on the connection's task: it must not block.
+/// Told of requests and connections. Called on a connection's task: it must not block.
 pub trait Observer: Send + Sync {
+    /// A request's head has been looked at. `None`: no route matched, or the head was refused.
+    ///
+    /// One call of [`Observer::request`] with the same route follows, whatever becomes of the request.
+    fn began(&self, route: Option<&CompiledRoute>) {
+        let _ = route;
+    }
+
+    /// A request is over.
     fn request(&self, observed: &Observed<'_>);
+
+    /// Something befell a connection. `secure`: on a listener that speaks TLS.
+    fn connection(&self, event: ConnectionEvent, secure: bool) {
+        let _ = (event, secure);
+    }
+}
+
+/// What befalls a connection, or what should have become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectionEvent {
+    Accepted,
+    /// Accepting failed for a reason of ours, such as too many open files; it is tried again.
+    AcceptFailed,
+    HandshakeFailed,
 }
 
 /// A request that is over.
@@ -20,9 +42,10 @@ pub struct Observed<'a> {
     pub route: Option<&'a CompiledRoute>,
     pub method: &'a Method,
     pub version: Version,
+    /// What was sent; 499 for a client that left before the head of its answer.
     pub status: StatusCode,
     pub class: Class,
-    /// Our failure, if it was one; of a body that broke off, why.
+    /// Our failure, if it was one; of a body that broke off, why; `client-gone` for a client that left.
     pub code: Option<Code>,
     pub started: Timestamp,
     pub ended: Timestamp,
@@ -31,45 +54,4 @@ pub struct Observed<'a> {
     pub bytes_out: u64,
     /// Whether the answer was handed over to its last byte.
     pub complete: bool,
-}
-
-/// What is noted while a request lasts.
-pub(crate) struct Record {
-    pub(crate) id: InvocationId,
-    pub(crate) trace: Trace,
-    pub(crate) table: Arc<Table>,
-    pub(crate) route: Option<u32>,
-    pub(crate) method: Method,
-    pub(crate) version: Version,
-    pub(crate) started: Timestamp,
-    pub(crate) class: Class,
-    pub(crate) status: StatusCode,
-    pub(crate) code: Option<Code>,
-}
-
-impl Record {
-    pub(crate) fn tell(
-        &self,
-        observer: &dyn Observer,
-        ended: Timestamp,
-        bytes: (u64, u64),
-        code: Option<Code>,
-        complete: bool,
-    ) {
-        observer.request(&Observed {
-            id: self.id,
-            trace: &self.trace,
-            route: self.route.and_then(|index| self.table.routes().get(index as usize)),
-            method: &self.method,
-            version: self.version,
-            status: self.status,
-            class: self.class,
-            code: self.code.or(code),
-            started: self.started,
-            ended,
-            bytes_in: bytes.0,
-            bytes_out: bytes.1,
-            complete,
-        });
-    }
 }

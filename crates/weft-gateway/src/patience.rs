@@ -10,10 +10,12 @@ use tokio::time::{Instant, Sleep};
 use weft_traffic::Policy;
 use weft_types::{Code, code};
 
-/// Costs nothing for an answer that is there at once: the clock is read, and a timer armed, when a frame is awaited.
+/// Costs nothing for an answer that is there at once: the clock is read when a frame is awaited, and at every frame
+/// after the first one, because a client that reads slowly is never awaited here; a timer is armed to wait only.
 pub(crate) struct Patience {
     idle: Duration,
     lifetime: Duration,
+    begun: bool,
     waiting: Option<Waiting>,
     end: Option<Instant>,
 }
@@ -26,7 +28,7 @@ struct Waiting {
 
 impl Patience {
     pub(crate) fn new(policy: &Policy) -> Self {
-        Self { idle: policy.idle, lifetime: policy.lifetime, waiting: None, end: None }
+        Self { idle: policy.idle, lifetime: policy.lifetime, begun: false, waiting: None, end: None }
     }
 
     /// A frame has come: the pause is over.
@@ -34,7 +36,11 @@ impl Patience {
         if let Some(waiting) = &mut self.waiting {
             waiting.armed = false;
         }
-        self.end.is_some_and(|end| Instant::now() >= end).then_some(code::LIFETIME_EXCEEDED)
+        if !std::mem::replace(&mut self.begun, true) {
+            return None;
+        }
+        let now = Instant::now();
+        (now >= *self.end.get_or_insert(now + self.lifetime)).then_some(code::LIFETIME_EXCEEDED)
     }
 
     /// No frame yet: says when that has gone on for too long.

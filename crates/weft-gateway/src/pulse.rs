@@ -13,9 +13,14 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
+use tokio::task::AbortHandle;
 use weft_types::{Clock, Timestamp};
 
-use crate::{Limits, heard::Heard};
+use crate::{
+    Limits,
+    heard::Heard,
+    streams::{GIVEN_UP_MAX, Streams},
+};
 
 /// What a connection has been told. A greater order overrules a lesser one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,8 +50,14 @@ pub(crate) struct Pulse {
     unread: AtomicBool,
     /// An answer of ours, or a part of it, has not been flushed yet.
     answering: AtomicBool,
-    /// The last bytes that came, as they came.
+    /// The last bytes that came, as they came (HTTP/1).
     heard: Mutex<Heard>,
+    /// What is in flight over HTTP/2.
+    pub(crate) streams: Streams,
+    /// When the sweep last came by: a clock to within a second that costs nothing to read.
+    swept: AtomicU64,
+    begun: AtomicU32,
+    given_up: AtomicU32,
 }
 
 impl Pulse {
@@ -63,6 +74,10 @@ impl Pulse {
             unread: AtomicBool::new(false),
             answering: AtomicBool::new(false),
             heard: Mutex::default(),
+            streams: Streams::default(),
+            swept: AtomicU64::new(now),
+            begun: AtomicU32::new(0),
+            given_up: AtomicU32::new(0),
         }
     }
 
@@ -118,12 +133,29 @@ impl Pulse {
     }
 
     /// An exchange began; it lasts until the guard is dropped.
-    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
+    pub(crate) fn begin(self: &Arc<Self>, h2: bool) -> InFlight {
         self.in_flight.fetch_add(1, Relaxed);
+        if h2 {
+            self.begun.fetch_add(1, Relaxed);
+            return InFlight { pulse: Arc::clone(self), stream: Some(self.streams.begin()), answered: false };
+        }
         self.head_since.store(0, Relaxed);
         self.answering.store(true, Relaxed);
         self.heard.lock().begin();
-        InFlight(Arc::clone(self))
+        InFlight { pulse: Arc::clone(self), stream: None, answered: false }
+    }
+
+    /// A stream ended before its answer began.
+    fn gave_up(&self) {
+        let given_up = self.given_up.fetch_add(1, Relaxed) + 1;
+        let most = given_up > self.begun.load(Relaxed) / 2;
+        match given_up / GIVEN_UP_MAX {
+            0 => {}
+            1 if most => self.tell(Order::Finish),
+            1 => {}
+            _ if most => self.tell(Order::Abort),
+            _ => {}
+        }
     }
 
     pub(crate) fn write_stalled(&self) {
@@ -148,29 +180,70 @@ impl Pulse {
 
     /// What the sweep finds at `now`.
     pub(crate) fn judge(&self, now: Timestamp, limits: &Limits) -> Order {
+        self.swept.store(now.as_nanos(), Relaxed);
         let over = |since: u64, limit| now.since(Timestamp::from_nanos(since)) > limit;
         let stalled = self.stalled_since.load(Relaxed);
         if stalled != 0 && over(stalled, limits.idle) {
             return Order::Abort;
         }
         if self.in_flight.load(Relaxed) > 0 {
+            let unread = self.streams.overdue(|since| now.since(since) > limits.idle);
+            unread.iter().for_each(AbortHandle::abort);
             return Order::Run;
         }
         let head = self.head_since.load(Relaxed);
         if head != 0 {
             return if over(head, limits.head_time) { Order::Expire } else { Order::Run };
         }
-        if over(self.idle_since.load(Relaxed), limits.idle) { Order::Finish } else { Order::Run }
+        let idle = self.idle_since.load(Relaxed);
+        match over(idle, limits.idle) {
+            // It was told to finish, and its peer does not let it.
+            true if over(idle, limits.idle + limits.head_time) => Order::Abort,
+            true => Order::Finish,
+            false => Order::Run,
+        }
     }
 }
 
 /// One exchange in flight, from its head to the last byte of its answer.
-pub(crate) struct InFlight(Arc<Pulse>);
+pub(crate) struct InFlight {
+    pulse: Arc<Pulse>,
+    /// Its place among the streams of its connection (HTTP/2).
+    stream: Option<usize>,
+    answered: bool,
+}
+
+impl InFlight {
+    /// The head of the answer is there.
+    pub(crate) fn answered(&mut self) {
+        self.answered = true;
+    }
+
+    /// The next frame of the answer is asked for.
+    pub(crate) fn asked(&self) {
+        if let Some(stream) = self.stream {
+            self.pulse.streams.asked(stream);
+        }
+    }
+
+    /// A frame of the answer was handed over.
+    pub(crate) fn handed(&self) {
+        if let Some(stream) = self.stream {
+            self.pulse.streams.handed(stream, Timestamp::from_nanos(self.pulse.swept.load(Relaxed)));
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.clock.now().as_nanos(), Relaxed);
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        if let Some(stream) = self.stream {
+            self.pulse.streams.end(stream);
+            if !self.answered {
+                self.pulse.gave_up();
+            }
+        }
+        self.pulse.idle_since.store(self.pulse.clock.now().as_nanos(), Relaxed);
+        self.pulse.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -200,7 +273,7 @@ mod tests {
         clock.advance(Duration::from_secs(1));
         assert_eq!(judged(&clock, &pulse), Order::Expire);
 
-        let exchange = pulse.begin();
+        let exchange = pulse.begin(false);
         clock.advance(Duration::from_secs(500));
         assert_eq!(judged(&clock, &pulse), Order::Run);
         drop(exchange);
@@ -211,7 +284,7 @@ mod tests {
         assert_eq!(judged(&clock, &pulse), Order::Run);
         clock.advance(Duration::from_secs(1));
         assert_eq!(judged(&clock, &pulse), Order::Expire);
-        drop(pulse.begin());
+        drop(pulse.begin(false));
         clock.advance(Duration::from_secs(61));
         assert_eq!(judged(&clock, &pulse), Order::Finish);
     }
@@ -219,7 +292,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_read_is_cut_off_even_in_flight() {
         let (clock, pulse) = pulse();
-        let _exchange = pulse.begin();
+        let _exchange = pulse.begin(false);
         pulse.write_stalled();
         clock.advance(Duration::from_secs(59));
         pulse.write_stalled();

@@ -2,15 +2,14 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use weft_types::{Blame, Body, Code, Fault, InvocationId, Ran, code};
+use weft_types::{Blame, Body, Code, Fault, Ran, code};
 
-use crate::{edge::Senses, inflow::Meter, observe::Record, patience::Patience};
+use crate::{exchange::Exchange, hop, patience::Patience};
 
 pub(crate) struct Tail {
     body: Body,
@@ -19,29 +18,15 @@ pub(crate) struct Tail {
     sent: u64,
     over: bool,
     failed: Option<Code>,
-    id: InvocationId,
-    watch: Option<Watch>,
+    exchange: Exchange,
     patience: Option<Patience>,
     /// Trailers have been handed over: nothing follows, and hyper does not ask.
     trailed: bool,
 }
 
-/// Present only while somebody observes.
-pub(crate) struct Watch {
-    pub(crate) record: Record,
-    pub(crate) meter: Option<Arc<Meter>>,
-    pub(crate) senses: Arc<Senses>,
-}
-
 impl Tail {
-    pub(crate) fn new(
-        body: Body,
-        owed: Option<u64>,
-        id: InvocationId,
-        watch: Option<Watch>,
-        patience: Option<Patience>,
-    ) -> Self {
-        Self { body, owed, sent: 0, over: false, failed: None, id, watch, patience, trailed: false }
+    pub(crate) fn new(body: Body, owed: Option<u64>, exchange: Exchange, patience: Option<Patience>) -> Self {
+        Self { body, owed, sent: 0, over: false, failed: None, exchange, patience, trailed: false }
     }
 
     /// An answer that breaks off: the connection or stream is torn down by the error, so that nobody can take
@@ -49,7 +34,7 @@ impl Tail {
     fn broken(&mut self, fault: Fault) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         self.over = true;
         self.failed = Some(fault.code);
-        let (id, code, source) = (self.id, fault.code, fault.source.as_ref().map(tracing::field::display));
+        let (id, code, source) = (self.exchange.id, fault.code, fault.source.as_ref().map(tracing::field::display));
         match fault.blame {
             Blame::Platform => tracing::error!(%id, %code, %fault, source, "answer broke off"),
             Blame::Application => tracing::warn!(%id, %code, %fault, source, "answer broke off"),
@@ -78,12 +63,17 @@ impl HttpBody for Tail {
             let code = ready!(patience.poll(cx));
             return this.broken(Fault::new(code, Ran::Yes));
         };
-        if let Some(code) = this.patience.as_mut().and_then(Patience::moved) {
+        if let Some(Ok(_)) = frame
+            && let Some(code) = this.patience.as_mut().and_then(Patience::moved)
+        {
             return this.broken(Fault::new(code, Ran::Yes));
         }
         match frame {
-            Some(Ok(frame)) => {
-                this.trailed |= frame.is_trailers();
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    this.trailed = true;
+                    hop::strip_trailers(trailers);
+                }
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
                 if let Some(owed) = &mut this.owed {
                     match owed.checked_sub(bytes) {
@@ -118,13 +108,12 @@ impl HttpBody for Tail {
 
 impl Drop for Tail {
     fn drop(&mut self) {
-        let Some(watch) = self.watch.take() else { return };
         // Once all that was promised has come, nobody asks whether there is more.
         let complete = self.failed.is_none() && (self.is_end_stream() || self.trailed || self.owed == Some(0));
         let code = self.failed.or(if complete { None } else { Some(code::CLIENT_GONE) });
-        let bytes = (watch.meter.as_ref().map_or(0, |meter| meter.bytes()), self.sent);
-        if let Some(observer) = &watch.senses.observer {
-            watch.record.tell(&**observer, watch.senses.clock.now(), bytes, code, complete);
+        if let Some(answered) = &mut self.exchange.answered {
+            answered.code = answered.code.or(code);
+            (answered.bytes, answered.complete) = (self.sent, complete);
         }
     }
 }

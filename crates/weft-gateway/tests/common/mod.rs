@@ -1,6 +1,8 @@
 //! A gateway on a port of its own, in front of whatever a test wants answered.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod frames;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;

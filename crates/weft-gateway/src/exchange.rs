@@ -1,0 +1,80 @@
+//! One request from its head to the last byte of its answer, and what is told of it when it is over.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode, Version};
+use weft_traffic::{CompiledRoute, Table};
+use weft_types::{Class, Code, InvocationId, Timestamp, Trace, code};
+
+use crate::{edge::Senses, inflow::Meter, observe::Observed};
+
+/// What nginx taught everyone to call a client that left before the head of its answer.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// Dropping it tells the observer. Until it is answered, that means a client that left.
+pub(crate) struct Exchange {
+    pub(crate) id: InvocationId,
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) started: Timestamp,
+    pub(crate) trace: Trace,
+    pub(crate) table: Arc<Table>,
+    pub(crate) route: Option<u32>,
+    /// Of the request's body, where it has one.
+    pub(crate) meter: Option<Arc<Meter>>,
+    pub(crate) answered: Option<Answered>,
+    pub(crate) senses: Arc<Senses>,
+}
+
+/// The head of an answer, and how its body fared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) class: Class,
+    pub(crate) code: Option<Code>,
+    pub(crate) bytes: u64,
+    pub(crate) complete: bool,
+}
+
+impl Answered {
+    /// Nobody is there to be answered.
+    fn nobody() -> Self {
+        let status = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST);
+        Self { status, class: Class::CallerFault, code: Some(code::CLIENT_GONE), bytes: 0, complete: false }
+    }
+
+    pub(crate) fn new(status: StatusCode, class: Class, code: Option<Code>) -> Self {
+        match code {
+            Some(code::CLIENT_GONE) => Self::nobody(),
+            code => Self { status, class, code, bytes: 0, complete: false },
+        }
+    }
+}
+
+impl Exchange {
+    pub(crate) fn route(&self) -> Option<&CompiledRoute> {
+        self.route.and_then(|index| self.table.routes().get(index as usize))
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(observer) = &self.senses.observer else { return };
+        let Answered { status, class, code, bytes, complete } = self.answered.unwrap_or_else(Answered::nobody);
+        observer.request(&Observed {
+            id: self.id,
+            trace: &self.trace,
+            route: self.route(),
+            method: &self.method,
+            version: self.version,
+            status,
+            class,
+            code,
+            started: self.started,
+            ended: self.senses.clock.now(),
+            bytes_in: self.meter.as_ref().map_or(0, |meter| meter.bytes()),
+            bytes_out: bytes,
+            complete,
+        });
+    }
+}
