@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use weft_gateway::{Observed, Observer};
+use weft_gateway::{ConnectionEvent, Observed, Observer};
 use weft_telemetry::{
     metrics::{Method, Metrics, RouteMeter},
     trace::{Kind, Origin, SpanRecord, SpanSink, Status, Value},
@@ -56,10 +56,24 @@ impl Watcher {
 }
 
 impl Observer for Watcher {
+    fn began(&self, route: Option<&CompiledRoute>) {
+        self.with_meter(route, RouteMeter::began);
+    }
+
+    fn connection(&self, event: ConnectionEvent, secure: bool) {
+        let node = self.metrics.node();
+        match event {
+            ConnectionEvent::Accepted if secure => node.connections_https.add(1),
+            ConnectionEvent::Accepted => node.connections_http.add(1),
+            ConnectionEvent::AcceptFailed => node.accept_errors.add(1),
+            ConnectionEvent::HandshakeFailed => node.tls_handshakes_failed.add(1),
+            _ => {}
+        }
+    }
+
     fn request(&self, seen: &Observed<'_>) {
         let took = seen.ended.since(seen.started);
         self.with_meter(seen.route, |meter| {
-            meter.began();
             meter.ended(Method::of(seen.method.as_str()), seen.status.as_u16(), took);
         });
         if let (None, Some(code)) = (seen.route, seen.code) {

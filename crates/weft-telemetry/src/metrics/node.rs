@@ -69,9 +69,9 @@ impl CodeFrom {
 #[derive(Debug)]
 pub struct NodeMeter {
     pub connections_active: Level,
-    pub connections: Count,
-    /// Connections closed at once for being over the listener's limit.
-    pub connections_refused: Count,
+    /// Connections accepted on listeners without TLS, and with it.
+    pub connections_http: Count,
+    pub connections_https: Count,
     pub accept_errors: Count,
     pub tls_handshakes_failed: Count,
     /// Components whose code is mapped now.
@@ -94,8 +94,8 @@ impl NodeMeter {
     pub(crate) fn new() -> Self {
         Self {
             connections_active: Level::default(),
-            connections: Count::default(),
-            connections_refused: Count::default(),
+            connections_http: Count::default(),
+            connections_https: Count::default(),
             accept_errors: Count::default(),
             tls_handshakes_failed: Count::default(),
             code_loaded: Level::default(),

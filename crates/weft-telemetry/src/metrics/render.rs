@@ -78,8 +78,6 @@ fn node(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
     gauge(out, "weft_connections_active", "Open connections", active)?;
     gauge(out, "weft_code_loaded", "Components whose code is mapped", node.code_loaded.get() as f64)?;
     let counts = [
-        ("weft_connections", "Connections accepted", &node.connections),
-        ("weft_connections_refused", "Connections over the listener's limit", &node.connections_refused),
         ("weft_accept_errors", "Failures of accepting a connection", &node.accept_errors),
         ("weft_tls_handshakes_failed", "TLS handshakes that failed", &node.tls_handshakes_failed),
         ("weft_code_evicted", "Components whose idle code was unmapped", &node.code_evicted),
@@ -93,6 +91,9 @@ fn node(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
     for (name, help, count) in counts {
         one_counter(out, name, help, count.get())?;
     }
+    let accepted = [("http", &node.connections_http), ("https", &node.connections_https)];
+    let accepted = accepted.into_iter().map(|(scheme, count)| ([("url_scheme", scheme)], count.get()));
+    counters(out, "weft_connections", "Connections accepted", accepted)?;
     let faults = node.faults().map(|(class, code, count)| ([("class", class_name(class)), ("code", code)], count));
     counters(out, "weft_edge_faults", "Requests answered by the edge itself", faults)?;
     let code = CodeFrom::ALL.into_iter().map(|(from, name)| ([("from", name)], node.code(from)));
