@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use weft_api::{Apply, Change};
-use weft_manifest::{Answer, Application};
+use weft_manifest::Application;
 use weft_store::Version;
 use weft_types::{Digest, Name};
 
@@ -48,7 +48,11 @@ pub(crate) fn record(artefacts: &Artefacts, apply: Apply) -> Result<Record, Cont
         let digest = digest.ok_or_else(|| ControlError::NoSource { component: component.clone() })?;
         there(format!("component `{component}`"), digest)?;
     }
-    for folder in folders_of(&application) {
+    let places = application.components.values().flat_map(|component| &component.grants.files);
+    if let Some(folder) = places.into_iter().find(|folder| !folders::is_place(&folder.to)) {
+        return Err(ControlError::BadPath { path: folder.to.clone() });
+    }
+    for folder in application.folders() {
         let files = files.get(folder).ok_or_else(|| ControlError::NoFolder { folder: folder.to_owned() })?;
         for (path, digest) in files {
             if !folders::is_plain(path) {
@@ -57,30 +61,10 @@ pub(crate) fn record(artefacts: &Artefacts, apply: Apply) -> Result<Record, Cont
             there(format!("file `{folder}/{path}`"), digest)?;
         }
     }
-    let wanted: BTreeSet<String> = folders_of(&application).into_iter().map(str::to_owned).collect();
+    let wanted: BTreeSet<String> = application.folders().into_iter().map(str::to_owned).collect();
     let sources = sources.into_iter().filter(|(name, _)| application.components.contains_key(name)).collect();
     let files = files.into_iter().filter(|(folder, _)| wanted.contains(folder)).collect();
     let mut record = Record { form: Record::FORM, revision: Digest([0; 32]), application, sources, files };
-    record.revision = revision(&record);
+    record.revision = record.application.revision(&record.sources, &record.files);
     Ok(record)
-}
-
-/// Every folder whose files belong to the revision: those served, and those granted to be read.
-pub fn folders_of(application: &Application) -> BTreeSet<&str> {
-    let served = application.routes.iter().filter_map(|route| match &route.answer {
-        Answer::Files(files) => Some(files.from.as_str()),
-        _ => None,
-    });
-    let grants = application.components.values().flat_map(|component| &component.grants.files);
-    served.chain(grants.filter(|folder| !folder.write).map(|folder| folder.from.as_str())).collect()
-}
-
-fn revision(record: &Record) -> Digest {
-    let components = record.sources.iter().map(|(name, digest)| (format!("component {name}"), *digest));
-    let file = |folder: &String, path: &String| format!("file {folder}/{path}");
-    let files = record
-        .files
-        .iter()
-        .flat_map(|(folder, files)| files.iter().map(move |(path, digest)| (file(folder, path), *digest)));
-    record.application.revision(&components.chain(files).collect())
 }

@@ -9,40 +9,34 @@ use std::{
 use bytes::Bytes;
 use weft_api::{Applied, Apply, Change, Removed, Revision};
 use weft_manifest::Application;
-use weft_store::{
-    At, Check, LogName, Scan, Shard, Space, Store, StoreError, Txn, Version, Write, Wrote, bound::PAGE_MAX,
-};
+use weft_store::{At, LogName, Scan, Shard, Space, Store, StoreError, Version, bound::PAGE_MAX};
 use weft_types::{Clock, Digest, Name};
 
-use crate::{Artefacts, Candidate, ControlError, Current, Desired, Entry, Record, candidate, folders, record::Step};
+use crate::{Artefacts, Candidate, ControlError, Current, Desired, Entry, Record, candidate, folders, off::off};
 
 /// Changes of an application that are kept; older ones are forgotten with the revisions that only they led to.
-const HISTORY_MAX: u64 = 50;
-/// Forgetting a step costs as much as making one, so it is done for many at once.
-const TRIM_EVERY: u64 = 16;
-/// Steps of the log of plans that are kept, for those who ask what happened.
-const PLANS_MAX: u64 = 10_000;
+pub(crate) const HISTORY_MAX: u64 = 50;
 
 /// What a node shall run. Its data lies in the platform's own shard and beside it.
 pub struct Control {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
     data: PathBuf,
-    artefacts: Artefacts,
-    shard: Shard,
-    current: Space,
-    plans: LogName,
+    artefacts: Arc<Artefacts>,
+    pub(crate) shard: Shard,
+    pub(crate) current: Space,
+    pub(crate) plans: LogName,
 }
 
 impl Control {
     /// `data` is the node's data folder.
     pub fn open(store: Arc<dyn Store>, data: &Path, clock: Arc<dyn Clock>) -> Result<Self, ControlError> {
-        let artefacts = Artefacts::open(data)?;
+        let artefacts = Arc::new(Artefacts::open(data)?);
         let (current, plans) = (Space::new("current")?, LogName::new("plans")?);
         Ok(Self { store, clock, data: data.to_owned(), artefacts, shard: Shard::platform(), current, plans })
     }
 
-    pub fn artefacts(&self) -> &Artefacts {
+    pub fn artefacts(&self) -> &Arc<Artefacts> {
         &self.artefacts
     }
 
@@ -76,7 +70,7 @@ impl Control {
     pub async fn desired(&self) -> Result<(Vec<Desired>, Vec<ControlError>), ControlError> {
         let (mut desired, mut errors) = (Vec::new(), Vec::new());
         for (name, current) in self.list().await? {
-            match self.record(&name, &current.record) {
+            match self.record(&name, current.record).await {
                 Ok(record) => desired.push(Desired { current, record }),
                 Err(error) => errors.push(error),
             }
@@ -87,25 +81,28 @@ impl Control {
     /// One application as it runs.
     pub async fn find(&self, name: &Name) -> Result<Desired, ControlError> {
         let (current, _) = self.pointer(name).await?.ok_or_else(|| ControlError::UnknownApplication(name.clone()))?;
-        Ok(Desired { current, record: self.record(name, &current.record)? })
+        Ok(Desired { current, record: self.record(name, current.record).await? })
     }
 
-    /// The application of a revision, with its folders laid out under the data folder. Blocks on the disk.
-    pub fn lay_out(&self, record: &Record) -> Result<Application, ControlError> {
-        folders::lay_out(&self.data, &self.artefacts, record)
+    /// The application of a revision, with its folders laid out under the data folder.
+    pub async fn lay_out(&self, record: &Record) -> Result<Application, ControlError> {
+        let (data, artefacts, record) = (self.data.clone(), Arc::clone(&self.artefacts), record.clone());
+        off(move || folders::lay_out(&data, &artefacts, &record)).await
     }
 
     /// Checks an application and keeps its record. Nothing serves it yet.
     pub async fn propose(&self, apply: Apply) -> Result<Candidate, ControlError> {
         let expected = apply.if_revision;
-        let record = candidate::record(&self.artefacts, apply)?;
+        let artefacts = Arc::clone(&self.artefacts);
+        let record = off(move || candidate::record(&artefacts, apply)).await?;
         let before = self.pointer(&record.application.name).await?;
         let is = before.map(|(current, _)| current.revision);
         if expected.is_some() && expected != is {
             return Err(ControlError::NotCurrent { is });
         }
         let text = serde_json::to_vec(&record).map_err(ControlError::Form)?;
-        let kept = self.artefacts.keep(&text)?;
+        let artefacts = Arc::clone(&self.artefacts);
+        let kept = off(move || Ok(artefacts.keep(&text)?)).await?;
         Ok(Candidate { record, kept, by: Change::Apply, before })
     }
 
@@ -119,13 +116,18 @@ impl Control {
             (None, _) => false,
         };
         // What a removal led to be forgotten is in the history, and can no longer be run.
-        let mut kept = history.iter().filter(|(_, entry)| wanted(entry)).filter_map(|(_, entry)| entry.record);
-        let found = kept.find(|record| self.is_whole(name, record));
-        let kept = found.ok_or_else(|| match to {
+        let kept: Vec<_> =
+            history.iter().filter(|(_, entry)| wanted(entry)).filter_map(|(_, entry)| entry.record).collect();
+        let (artefacts, application) = (Arc::clone(&self.artefacts), name.clone());
+        let found = off(move || {
+            let whole = |digest| Some((digest, read(&artefacts, &application, &digest).ok()?));
+            let there = |record: &Record| record.artefacts().all(|digest| artefacts.find(digest).is_some());
+            Ok(kept.into_iter().filter_map(whole).find(|(_, record)| there(record)))
+        });
+        let (kept, record) = found.await?.ok_or_else(|| match to {
             Some(revision) => ControlError::UnknownRevision { application: name.clone(), revision },
             None => ControlError::NothingBefore(name.clone()),
         })?;
-        let record = self.record(name, &kept)?;
         Ok(Candidate { record, kept, by: Change::Rollback, before: Some(before) })
     }
 
@@ -183,53 +185,18 @@ impl Control {
             let records = history.iter().filter_map(|(_, entry)| entry.record).chain([current.record]);
             for digest in records {
                 if kept.insert(digest) {
-                    let record = self.record(&name, &digest)?;
+                    let record = self.record(&name, digest).await?;
                     revisions.insert(record.revision.hex());
                     kept.extend(record.artefacts());
                 }
             }
         }
-        let laid_out = self.data.join("revisions");
-        if laid_out.is_dir() {
-            for folder in std::fs::read_dir(&laid_out)? {
-                let folder = folder?;
-                if !folder.file_name().to_str().is_some_and(|name| revisions.contains(name)) {
-                    std::fs::remove_dir_all(folder.path())?;
-                }
-            }
-        }
-        Ok(self.artefacts.sweep(|digest| kept.contains(digest))?)
-    }
-
-    /// Swaps a pointer, and writes the history and the next plan in the same commit. Answers the change's number.
-    async fn swap(&self, name: &Name, before: Option<Version>, entry: Entry) -> Result<u64, ControlError> {
-        let (log, at) = (history_of(name)?, At::new(&self.current, name.as_str().to_owned()));
-        let number = self.store.length(&self.shard, &log).await? + 1;
-        let plan = self.plan().await? + 1;
-        let pointer = match (entry.revision, entry.record) {
-            (Some(revision), Some(record)) => {
-                let Entry { form, applied_ms, by, .. } = entry;
-                let current = Current { form, revision, record, number, applied_ms, by };
-                Write::Put { at: at.clone(), value: json(&current)?, expires: None }
-            }
-            _ => Write::Delete { at: at.clone() },
-        };
-        let step = Step { form: 1, application: name.clone(), revision: entry.revision, at_ms: entry.applied_ms };
-        let mut txn = Txn::new(self.clock.now())
-            .check(Check::Version { at, is: before })
-            .check(Check::Length { log: log.clone(), is: number - 1 })
-            .write(pointer)
-            .write(Write::Append { log: log.clone(), records: vec![json(&entry)?] })
-            .write(Write::Append { log: self.plans.clone(), records: vec![json(&step)?] });
-        if number > HISTORY_MAX && number.is_multiple_of(TRIM_EVERY) {
-            txn = txn.write(Write::Trim { log, before: number - HISTORY_MAX });
-        }
-        if plan > PLANS_MAX && plan.is_multiple_of(TRIM_EVERY) {
-            txn = txn.write(Write::Trim { log: self.plans.clone(), before: plan - PLANS_MAX });
-        }
-        let commit = self.store.commit(&self.shard, txn).await?;
-        debug_assert!(matches!(commit.wrote.get(1), Some(Wrote::Position(at)) if at + 1 == number));
-        Ok(number)
+        let (artefacts, laid_out) = (Arc::clone(&self.artefacts), self.data.join("revisions"));
+        off(move || {
+            folders::keep_only(&laid_out, &revisions)?;
+            Ok(artefacts.sweep(|digest| kept.contains(digest))?)
+        })
+        .await
     }
 
     async fn pointer(&self, name: &Name) -> Result<Option<(Current, Version)>, ControlError> {
@@ -252,24 +219,23 @@ impl Control {
         Ok(history)
     }
 
-    /// Whether everything that a revision needs is still here.
-    fn is_whole(&self, name: &Name, record: &Digest) -> bool {
-        let there = |record: Record| record.artefacts().all(|digest| self.artefacts.find(digest).is_some());
-        self.record(name, record).is_ok_and(there)
-    }
-
-    fn record(&self, name: &Name, digest: &Digest) -> Result<Record, ControlError> {
-        let damaged = |reason| ControlError::Damaged { application: name.clone(), reason };
-        let text = self.artefacts.read(digest).map_err(|error| damaged(error.to_string()))?;
-        serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))
+    async fn record(&self, name: &Name, digest: Digest) -> Result<Record, ControlError> {
+        let (artefacts, name) = (Arc::clone(&self.artefacts), name.clone());
+        off(move || read(&artefacts, &name, &digest)).await
     }
 }
 
-fn history_of(name: &Name) -> Result<LogName, ControlError> {
+fn read(artefacts: &Artefacts, name: &Name, digest: &Digest) -> Result<Record, ControlError> {
+    let damaged = |reason| ControlError::Damaged { application: name.clone(), reason };
+    let text = artefacts.read(digest).map_err(|error| damaged(error.to_string()))?;
+    serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))
+}
+
+pub(crate) fn history_of(name: &Name) -> Result<LogName, ControlError> {
     Ok(LogName::new(format!("history/{name}"))?)
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Bytes, ControlError> {
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<Bytes, ControlError> {
     serde_json::to_vec(value).map(Bytes::from).map_err(ControlError::Form)
 }
 

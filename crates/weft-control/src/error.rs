@@ -1,4 +1,4 @@
-//! Why something asked of control was not done. Nothing has changed then.
+//! Why something asked of control was not done. Nothing has changed then, but where it says that this is not known.
 
 use std::io;
 
@@ -31,6 +31,9 @@ pub enum ControlError {
     Damaged { application: Name, reason: String },
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The only one after which something may have changed.
+    #[error("it is not known whether the change was kept: {0}")]
+    Unsettled(#[source] StoreError),
     #[error("the data folder cannot be written: {0}")]
     Disk(#[from] io::Error),
 }
@@ -47,6 +50,7 @@ impl ControlError {
             Self::NotCurrent { .. } => code::STORE_CONFLICT,
             Self::Damaged { .. } => code::STORE_CORRUPT,
             Self::Store(error) => error.code(),
+            Self::Unsettled(_) => code::UNKNOWN_OUTCOME,
             Self::Disk(error) if error.kind() == io::ErrorKind::StorageFull => code::STORE_FULL,
             Self::Disk(_) => code::STORE_UNAVAILABLE,
         }
@@ -62,6 +66,9 @@ impl ControlError {
             Self::NotCurrent { .. } => Some("somebody else has changed it: look at `weft status`, then try again"),
             Self::Missing { .. } => Some("send it with PUT /v1/artefacts/DIGEST first, as `weft apply` does"),
             Self::OtherForm { .. } => Some("apply it with the `weft` command of the node's own version"),
+            Self::Unsettled(_) => Some(
+                "the node runs what its store says as soon as that can be read: look at `weft status`, then try again",
+            ),
             Self::Disk(_) => Some("make room, or make the data folder writable; what runs goes on running"),
             _ => None,
         }

@@ -8,6 +8,7 @@
 //! Invariants:
 //! - A revision never changes, and nothing that a kept revision needs is deleted.
 //! - A pointer is swapped only after everything that it leads to is on disk.
+//! - A commit of which the store does not know whether it lasts is tried again and looked for, never assumed.
 //! - Every change is one record of the log of plans: its length is the number of the plan that holds.
 
 mod artefacts;
@@ -15,10 +16,13 @@ mod candidate;
 mod control;
 mod error;
 mod folders;
+mod off;
 mod record;
+mod swap;
 
 pub use artefacts::{Artefacts, Upload};
-pub use candidate::{Candidate, folders_of};
+pub use candidate::Candidate;
 pub use control::Control;
 pub use error::ControlError;
+pub use folders::files_in;
 pub use record::{Current, Desired, Entry, Record};

@@ -4,7 +4,7 @@
 //! stay as written and relative: the same application in another folder is the same revision.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -278,19 +278,43 @@ impl Application {
         serde_json::from_str(text)
     }
 
-    /// Names a revision by all that it consists of: this application and the digest of each artefact, by whatever
-    /// name its owner gives it (`component api`, `files public`).
-    pub fn revision(&self, artefacts: &BTreeMap<String, Digest>) -> Digest {
+    /// Every folder whose files belong to a revision: those served, and those granted to be read. As they are written.
+    pub fn folders(&self) -> BTreeSet<&str> {
+        let served = self.routes.iter().filter_map(|route| match &route.answer {
+            Answer::Files(files) => Some(files.from.as_str()),
+            _ => None,
+        });
+        let grants = self.components.values().flat_map(|component| &component.grants.files);
+        served.chain(grants.filter(|folder| !folder.write).map(|folder| folder.from.as_str())).collect()
+    }
+
+    /// Names a revision by all that it consists of: this application, the digest of each component, and that of each
+    /// file of its [`folders`](Self::folders) by the path in it. The same wherever it runs.
+    pub fn revision(
+        &self,
+        sources: &BTreeMap<Name, Digest>,
+        files: &BTreeMap<String, BTreeMap<String, Digest>>,
+    ) -> Digest {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
-        part(b"weft revision 1");
+        part(b"weft revision 2");
         part(self.to_json().as_bytes());
-        for (name, digest) in artefacts {
-            part(name.as_bytes());
+        for (name, digest) in sources {
+            part(b"component");
+            part(name.as_str().as_bytes());
             part(&digest.0);
+        }
+        for (folder, files) in files {
+            part(b"folder");
+            part(folder.as_bytes());
+            for (path, digest) in files {
+                part(b"file");
+                part(path.as_bytes());
+                part(&digest.0);
+            }
         }
         Digest(hash.finalize().into())
     }

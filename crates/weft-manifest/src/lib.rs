@@ -21,7 +21,7 @@
 //!     component.grants: Grants { stores, files, secrets, config, env, outbound }
 //!     grants.outbound.allows(scheme, host, port), .allows_address(host, ip)
 //!     app.component_policy(&name).policy    concurrency and queue of its gate, for calls through no route
-//! app.revision(&artefact digests) ─► Digest;  app.lower(revision) ─► Vec<RouteSpec> ─► Table::compile
+//! app.revision(&sources, &files) ─► Digest;  app.lower(revision) ─► Vec<RouteSpec> ─► Table::compile
 //! app.to_json() / Application::from_json    canonical: equal applications are equal bytes
 //! app.check_secrets(&names the node has)     a problem for each that is missing, with the nearest name
 //! grant_line(component, Wanted::Store(..))  the line that a denial at run time names

@@ -117,15 +117,21 @@ fn a_stored_application_is_the_same_but_for_its_folder() {
 }
 
 #[test]
-fn a_revision_is_its_manifest_and_its_artefacts() {
-    let artefacts = |byte| BTreeMap::from([("component api".to_owned(), Digest([byte; 32]))]);
+fn a_revision_is_its_manifest_its_components_and_its_files() {
+    let sources = |byte| BTreeMap::from([(name("api"), Digest([byte; 32]))]);
+    let files = |folder: &str, file: &str, byte| {
+        BTreeMap::from([(folder.to_owned(), BTreeMap::from([(file.to_owned(), Digest([byte; 32]))]))])
+    };
     let shop = shop();
-    let first = shop.revision(&artefacts(1));
-    assert_eq!(first, shop.revision(&artefacts(1)));
-    assert_ne!(first, shop.revision(&artefacts(2)));
+    let first = shop.revision(&sources(1), &files("public", "a.css", 1));
+    assert_eq!(first, shop.revision(&sources(1), &files("public", "a.css", 1)));
+    assert_ne!(first, shop.revision(&sources(2), &files("public", "a.css", 1)));
+    assert_ne!(first, shop.revision(&sources(1), &files("public", "a.css", 2)));
+    assert_ne!(first, shop.revision(&sources(1), &files("public", "b.css", 1)));
+    assert_ne!(shop.revision(&sources(1), &files("a", "b/c", 1)), shop.revision(&sources(1), &files("a/b", "c", 1)));
     let mut other = shop.clone();
     other.components.get_mut(&name("api")).expect("there").limits.memory += 1;
-    assert_ne!(first, other.revision(&artefacts(1)));
+    assert_ne!(first, other.revision(&sources(1), &files("public", "a.css", 1)));
 }
 
 #[test]

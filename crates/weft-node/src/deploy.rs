@@ -104,6 +104,11 @@ impl Node {
         self.world.lock().running.get(application).map(|running| running.revision)
     }
 
+    /// Every application that serves now.
+    pub(crate) fn running(&self) -> Vec<Name> {
+        self.world.lock().running.keys().cloned().collect()
+    }
+
     /// Does all that can fail: compiles the routes and loads the components.
     pub(crate) async fn prepare(
         &self,

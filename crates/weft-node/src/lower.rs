@@ -1,6 +1,13 @@
 //! From a resolved application to a deployment: what the engine and the router are told of it.
 
-use std::{collections::BTreeMap, fs, io, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Secret, Source};
 use weft_manifest::{Application, Outbound, Scheme};
@@ -32,10 +39,21 @@ pub fn source(path: &Path) -> io::Result<Source> {
     Ok(Source::File { digest: ComponentSpec::digest_of(&bytes), path: path.into() })
 }
 
-/// The revision that an application and its components' bytes make.
-pub fn revision(application: &Application, sources: &Sources) -> Digest {
-    let artefacts = sources.iter().map(|(name, source)| (format!("component {name}"), source.digest())).collect();
-    application.revision(&artefacts)
+/// The revision that an application makes with its components' bytes and the files of its folders, which are read.
+/// The error names the folder.
+pub fn revision(application: &Application, sources: &Sources) -> Result<Digest, (PathBuf, io::Error)> {
+    let mut files = BTreeMap::new();
+    for folder in application.folders() {
+        let root = application.locate(folder);
+        let hashed = hashed(&root).map_err(|error| (root, error))?;
+        files.insert(folder.to_owned(), hashed);
+    }
+    Ok(application.revision(&sources.iter().map(|(name, source)| (name.clone(), source.digest())).collect(), &files))
+}
+
+fn hashed(folder: &Path) -> io::Result<BTreeMap<String, Digest>> {
+    let files = weft_control::files_in(folder)?;
+    files.into_iter().map(|(name, path)| Ok((name, ComponentSpec::digest_of(&fs::read(path)?)))).collect()
 }
 
 /// Everything that is to run. A component without a source is left out: callers have made sure that there is none.

@@ -96,7 +96,7 @@ impl Admin {
                 let applied = to_the_end(async move { keeper.rollback(&name, rollback.to).await }).await?;
                 json(StatusCode::OK, &applied)
             }
-            ("HEAD", ["v1", "artefacts", digest]) => upload::find(self.keeper()?, &parsed(digest)?),
+            ("HEAD", ["v1", "artefacts", digest]) => upload::find(self.keeper()?, parsed(digest)?).await,
             ("PUT", ["v1", "artefacts", digest]) => {
                 upload::take(self.keeper()?, parsed(digest)?, request.into_body()).await
             }

@@ -98,9 +98,11 @@ impl Admin {
             let (current, runs) = (pointers.get(&name), running.get(&name));
             let revision = runs.copied().or_else(|| current.map(|current| current.revision))?;
             let state = if runs.is_some() { State::Serving } else { State::Failed };
+            // Of a revision that runs though another is current, the number is not known.
+            let current = current.filter(|current| current.revision == revision);
             let (number, applied_ms) = match current {
                 Some(current) => (current.number, current.applied_ms),
-                None => (1, self.node.started.as_millis()),
+                None => (u64::from(self.keeper.is_none()), self.node.started.as_millis()),
             };
             Some(ApplicationSummary { name, revision, number, applied_ms, state })
         };

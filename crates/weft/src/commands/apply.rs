@@ -21,9 +21,6 @@ use crate::{
     output,
 };
 
-/// Files that one application may serve or grant.
-const FILES_MAX: usize = 100_000;
-
 /// Make a running node serve an application, from now on and after a restart.
 #[derive(Args)]
 #[command(
@@ -61,7 +58,7 @@ impl Apply {
             sources.insert(name.clone(), send(&admin, &found, &application.locate(&component.source)).await?);
         }
         let mut files = BTreeMap::new();
-        for folder in weft_control::folders_of(&application) {
+        for folder in application.folders() {
             files.insert(folder.to_owned(), send_folder(&admin, &found, &application, folder).await?);
         }
         let manifest = serde_json::to_value(&application)
@@ -102,33 +99,13 @@ async fn send(admin: &Admin, found: &Found, file: &Path) -> Result<Digest, Failu
 
 async fn send_folder(admin: &Admin, found: &Found, application: &Application, folder: &str) -> Result<Folder, Failure> {
     let root = application.locate(folder);
-    let mut paths = Vec::new();
-    walk(&root, &mut paths).map_err(|error| {
+    let found_files = weft_control::files_in(&root).map_err(|error| {
         let message = format!("the folder {} cannot be read: {error}", root.display());
         Problem::whole(found.file.display().to_string(), code::FILE_MISSING, message)
     })?;
     let mut files = Folder::new();
-    for path in paths {
-        let digest = send(admin, found, &path).await?;
-        let relative = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
-        files.insert(relative, digest);
+    for (name, path) in found_files {
+        files.insert(name, send(admin, found, &path).await?);
     }
     Ok(files)
-}
-
-/// Every file below, links followed to files but not to folders: those could lead in circles.
-fn walk(folder: &Path, into: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            walk(&entry.path(), into)?;
-        } else if entry.path().is_file() {
-            into.push(entry.path());
-        }
-        if into.len() > FILES_MAX {
-            return Err(std::io::Error::other(format!("it holds more than {FILES_MAX} files")));
-        }
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use weft_api::{Candidate, ExplainQuery, Explanation, PolicyField, Service, path};
 use weft_manifest::{Application, Report};
 use weft_traffic::Table;
-use weft_types::{Digest, Name, code};
+use weft_types::{Name, code};
 
 use crate::{
     applications::{self, BareArgs},
@@ -71,7 +71,7 @@ fn offline(of: &[PathBuf], query: &ExplainQuery) -> Result<Explanation, Failure>
     let applications: BTreeMap<Name, Arc<Application>> =
         found.into_iter().map(|found| (found.application.name.clone(), Arc::new(found.application))).collect();
     // Of manifests alone there are no artefacts, and so no true revision.
-    let revision = |application: &Application| application.revision(&BTreeMap::<String, Digest>::new());
+    let revision = |application: &Application| application.revision(&BTreeMap::new(), &BTreeMap::new());
     let routes = applications.values().flat_map(|application| application.lower(revision(application))).collect();
     let table = Table::compile(routes).map_err(Report::from)?;
     weft_node::explain(&table, |name| applications.get(name).cloned(), query)

@@ -119,10 +119,15 @@ pub(crate) fn lower(found: &[Found], secrets: Option<&Secrets>) -> Result<Vec<De
             }
         };
         match weft_node::sources(application) {
-            Ok(sources) => {
-                let revision = weft_node::revision(application, &sources);
-                deployments.push(weft_node::lower(&Arc::new(application.clone()), revision, &sources, &secrets));
-            }
+            Ok(sources) => match weft_node::revision(application, &sources) {
+                Ok(revision) => {
+                    deployments.push(weft_node::lower(&Arc::new(application.clone()), revision, &sources, &secrets));
+                }
+                Err((folder, error)) => {
+                    let message = format!("the folder {} cannot be read: {error}", folder.display());
+                    wrong.push(Problem::whole(file.as_str(), code::FILE_MISSING, message));
+                }
+            },
             Err(errors) => {
                 for (component, error) in errors {
                     let path = application.locate(&application.components[&component].source);
