@@ -24,6 +24,7 @@
 //! which waiter to wake. [`Policy::resolve`] folds the levels of a manifest into one policy, with origins.
 
 mod admission;
+pub mod budget;
 mod compiled;
 mod explain;
 mod head;
@@ -33,6 +34,8 @@ mod methods;
 mod path;
 mod pattern;
 mod policy;
+mod ratio;
+mod ring;
 mod route;
 mod table;
 mod tie;
@@ -43,5 +46,7 @@ pub use compiled::{CompiledRoute, RouteError};
 pub use explain::{Candidate, Explanation, Origin};
 pub use head::{Found, Miss, Param, RequestHead};
 pub use policy::{Patch, Policy, Resolution};
+pub use ratio::Ratio;
+pub use ring::Counts;
 pub use route::{Action, Files, HeaderMatch, Place, RouteSpec};
 pub use table::Table;
