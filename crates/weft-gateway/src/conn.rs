@@ -1,6 +1,14 @@
 //! One connection from its first byte to its last: which protocol it speaks, then hyper, then closing in peace.
 
-use std::{cell::RefCell, convert::Infallible, future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
@@ -104,11 +112,7 @@ where
     let mut conn = builder.serve_connection(TokioIo::new(io), service);
     let (mut listening, mut finishing) = (false, false);
     let ended = poll_fn(|cx| {
-        // A spawned task's waker never changes: registering once is enough.
-        if !std::mem::replace(&mut listening, true) {
-            pulse.listen(cx.waker());
-        }
-        match pulse.order() {
+        match heed(pulse, &mut listening, cx) {
             Order::Run => {}
             Order::Finish => {
                 if !std::mem::replace(&mut finishing, true) {
@@ -162,10 +166,7 @@ where
     let mut conn = std::pin::pin!(conn);
     let (mut listening, mut finishing) = (false, false);
     let ended = poll_fn(|cx| {
-        if !std::mem::replace(&mut listening, true) {
-            pulse.listen(cx.waker());
-        }
-        match pulse.order() {
+        match heed(pulse, &mut listening, cx) {
             Order::Run => {}
             Order::Finish | Order::Expire => {
                 if !std::mem::replace(&mut finishing, true) {
@@ -180,6 +181,17 @@ where
     if let Err(error) = ended {
         tracing::debug!(%error, "connection failed");
     }
+}
+
+/// The order of the moment. A spawned task's waker never changes, so registering it once is enough until an order
+/// has used it up; a greater order may follow.
+fn heed(pulse: &Pulse, listening: &mut bool, cx: &Context<'_>) -> Order {
+    if *listening && pulse.order() == Order::Run {
+        return Order::Run;
+    }
+    *listening = true;
+    pulse.listen(cx.waker());
+    pulse.order()
 }
 
 /// Counts the exchange in flight until the last byte of its answer, and hands the request on.

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod frames;
+pub mod witness;
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -1,0 +1,156 @@
+//! Who is told of everything, doors that hold their callers, and a clock that tests move.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use weft_gateway::{ConnectionEvent, Observed, Observer};
+use weft_traffic::CompiledRoute;
+use weft_types::{Class, Clock, Invoke, Timestamp};
+
+use super::door;
+
+/// What was told of one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub status: u16,
+    pub code: Option<&'static str>,
+    pub class: Class,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub complete: bool,
+}
+
+impl Seen {
+    /// A client that left before the head of its answer.
+    pub fn is_gone(&self) -> bool {
+        self.status == 499 && self.code == Some("client-gone") && self.class == Class::CallerFault && !self.complete
+    }
+}
+
+#[derive(Default)]
+pub struct Witness {
+    pub began: AtomicUsize,
+    pub accepted: AtomicUsize,
+    pub accept_failed: AtomicUsize,
+    ended: Mutex<Vec<Seen>>,
+    changed: Notify,
+}
+
+impl Witness {
+    /// All that was told, once it is `count` requests or more.
+    pub async fn seen(&self, count: usize) -> Vec<Seen> {
+        self.until(|witness| witness.ended.lock().len() >= count).await;
+        assert!(self.began.load(SeqCst) >= count, "each that ended had begun");
+        self.ended.lock().clone()
+    }
+
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if holds(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Observer for Witness {
+    fn began(&self, _: Option<&CompiledRoute>) {
+        self.began.fetch_add(1, SeqCst);
+    }
+
+    fn request(&self, seen: &Observed<'_>) {
+        self.ended.lock().push(Seen {
+            status: seen.status.as_u16(),
+            code: seen.code.map(|code| code.as_str()),
+            class: seen.class,
+            bytes_in: seen.bytes_in,
+            bytes_out: seen.bytes_out,
+            complete: seen.complete,
+        });
+        self.changed.notify_waiters();
+    }
+
+    fn connection(&self, event: ConnectionEvent, _: bool) {
+        match event {
+            ConnectionEvent::Accepted => self.accepted.fetch_add(1, SeqCst),
+            ConnectionEvent::AcceptFailed => self.accept_failed.fetch_add(1, SeqCst),
+            _ => 0,
+        };
+        self.changed.notify_waiters();
+    }
+}
+
+/// What the caller of a holding door sees of the calls in it.
+pub struct Held {
+    entered: mpsc::UnboundedReceiver<()>,
+    dropped: mpsc::UnboundedReceiver<()>,
+}
+
+impl Held {
+    pub async fn entered(&mut self) {
+        self.entered.recv().await.expect("the door is there");
+    }
+
+    /// A call was dropped, which is what cancels it.
+    pub async fn dropped(&mut self) {
+        self.dropped.recv().await.expect("the door is there");
+    }
+
+    pub fn entered_so_far(&mut self) -> usize {
+        std::iter::from_fn(|| self.entered.try_recv().ok()).count()
+    }
+}
+
+/// A door that never answers.
+pub fn holding() -> (Arc<dyn Invoke>, Held) {
+    let (enter, entered) = mpsc::unbounded_channel();
+    let (drop, dropped) = mpsc::unbounded_channel();
+    let door = door(move |request| {
+        let (enter, drop) = (enter.clone(), drop.clone());
+        async move {
+            let _told = OnDrop(drop);
+            let _request = request;
+            let _ = enter.send(());
+            std::future::pending().await
+        }
+    });
+    (door, Held { entered, dropped })
+}
+
+struct OnDrop(mpsc::UnboundedSender<()>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.send(());
+    }
+}
+
+/// The time of tokio, which a test may pause.
+pub struct TestClock(tokio::time::Instant);
+
+impl TestClock {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(tokio::time::Instant::now()))
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_000_000).saturating_add(self.0.elapsed())
+    }
+}
+
+/// How long something took, in the time of the test.
+pub async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let began = tokio::time::Instant::now();
+    (work.await, began.elapsed())
+}
