@@ -67,7 +67,7 @@ impl Host {
     /// threads that serve.
     pub fn load(&self, spec: ComponentSpec) -> Result<Arc<Component>, LoadError> {
         let lent = Lent::new(&self.0.services, &spec.application, &spec.component, &spec.grants, &self.0.clock)?;
-        let pre = load::load(&self.0, &spec.wasm)?;
+        let pre = load::load(&self.0, &spec.wasm, spec.limits.memory.min(self.0.memory_max))?;
         Ok(Arc::new(Component {
             host: Arc::clone(&self.0),
             lent: Arc::new(lent),
@@ -143,12 +143,18 @@ impl Component {
             return Ok(Arc::clone(pre));
         }
         let this = Arc::clone(self);
-        let again = tokio::task::spawn_blocking(move || load::load(&this.host, &this.spec.wasm)).await;
+        let again =
+            tokio::task::spawn_blocking(move || load::load(&this.host, &this.spec.wasm, this.memory_limit())).await;
         let unavailable = || Fault::new(code::COMPONENT_UNAVAILABLE, Ran::No);
         let pre = again.map_err(|error| unavailable().source(error))?;
         let pre = Arc::new(pre.map_err(|error| unavailable().detail(error.to_string()).source(error))?);
         self.loaded.store(Some(Arc::clone(&pre)));
         Ok(pre)
+    }
+
+    /// Of one instance, in bytes.
+    fn memory_limit(&self) -> u64 {
+        self.spec.limits.memory.min(self.host.memory_max)
     }
 
     /// A place for a guest that goes on after its answer, while there is one.
@@ -236,7 +242,7 @@ impl Component {
             Pre::Http3(pre) => pre.engine(),
             Pre::Values(pre) => pre.engine(),
         };
-        let guest = Guest::new(Arc::clone(&self.lent), self.spec.limits.memory.min(self.host.memory_max));
+        let guest = Guest::new(Arc::clone(&self.lent), self.memory_limit());
         let mut store = Store::new(side, guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_epoch_deadline(1);

@@ -27,7 +27,7 @@ pub(crate) struct Memory {
 }
 
 /// Elements of one table. A table of function references grows only by dynamic linking; this is far above any.
-const TABLE_ELEMENTS_MAX: usize = 100_000;
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 
 impl Memory {
     pub(crate) fn new(limit: u64) -> Self {

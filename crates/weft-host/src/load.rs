@@ -3,7 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use sha2::{Digest as _, Sha256};
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{Encoding, MemoryType, Parser, Payload};
 use wasmtime::component::{Component as Compiled, InstancePre};
 use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 use weft_types::{Code, Digest, Name, code};
@@ -13,6 +13,7 @@ use crate::{
     grants::{Grants, Isolation, Limits},
     guest::Guest,
     http_values,
+    limits::TABLE_ELEMENTS_MAX,
     services::{self, LendError},
 };
 
@@ -100,8 +101,16 @@ pub enum LoadError {
         "it exports no HTTP handler: `wasi:http/incoming-handler@0.2` or `wasi:http/handler@0.3` is needed, it exports {0}"
     )]
     NoHandler(String),
-    #[error("it declares {declared} bytes of memory at start, more than its limit of {limit}")]
+    /// Both in bytes.
+    #[error(
+        "it declares {} of memory at start, more than its limit of {}: raise `limits.memory`, or build it with less",
+        size(*declared), size(*limit)
+    )]
     TooLarge { declared: u64, limit: u64 },
+    #[error("it declares a table of {declared} elements at start, more than the {limit} that any component may have")]
+    TableTooLarge { declared: u64, limit: u64 },
+    #[error("loading it ended badly: {0}")]
+    Ended(String),
     #[error("it cannot be read: {0}")]
     Unreadable(#[source] io::Error),
     #[error(transparent)]
@@ -113,7 +122,8 @@ impl LoadError {
         match self {
             Self::NotWasm => code::NOT_WASM,
             Self::CoreModule => code::CORE_MODULE,
-            Self::Unsupported(_) | Self::TooLarge { .. } => code::UNSUPPORTED_COMPONENT,
+            Self::Unsupported(_) | Self::TooLarge { .. } | Self::TableTooLarge { .. } => code::UNSUPPORTED_COMPONENT,
+            Self::Ended(_) => code::INTERNAL,
             Self::UnknownImport { .. } => code::UNKNOWN_IMPORT,
             Self::NoHandler(_) => code::NO_HANDLER,
             Self::Unreadable(_) => code::FILE_MISSING,
@@ -144,19 +154,73 @@ impl Pre {
 struct Surface {
     imports: Vec<String>,
     exports: Vec<String>,
+    declared: Declared,
 }
 
+/// What the core modules of a component ask for before they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Declared {
+    /// All linear memories together, in bytes.
+    memory: u64,
+    /// Elements of the largest table.
+    table: u64,
+}
+
+impl Declared {
+    fn of_memory(memory: &MemoryType) -> u64 {
+        memory.initial.saturating_mul(1 << memory.page_size_log2.unwrap_or(PAGE_BYTES_LOG2).min(63))
+    }
+
+    /// An instance that could never be made is refused when it is deployed, not at each call.
+    fn within(self, memory_limit: u64) -> Result<(), LoadError> {
+        if self.memory > memory_limit {
+            return Err(LoadError::TooLarge { declared: self.memory, limit: memory_limit });
+        }
+        let limit = TABLE_ELEMENTS_MAX as u64;
+        if self.table > limit { Err(LoadError::TableTooLarge { declared: self.table, limit }) } else { Ok(()) }
+    }
+}
+
+/// A page of linear memory has 64 KiB, unless the module says otherwise.
+const PAGE_BYTES_LOG2: u32 = 16;
+
 /// Maps what was compiled before, or compiles, and resolves imports. Blocks: seconds for a large guest.
-pub(crate) fn load(shared: &Shared, source: &Source) -> Result<Pre, LoadError> {
+///
+/// `memory_limit` is that of one instance, in bytes.
+pub(crate) fn load(shared: &Shared, source: &Source, memory_limit: u64) -> Result<Pre, LoadError> {
     let digest = source.digest();
     for side in [&shared.plain, &shared.concurrent] {
         if let Some(compiled) = side.cache.as_ref().and_then(|cache| cache.load(&side.engine, &digest)) {
+            declared(&compiled, source)?.within(memory_limit)?;
             return link(side, &compiled);
         }
     }
     let wasm = source.read()?;
-    let side = choose(shared, &surface(&wasm)?)?;
+    let surface = surface(&wasm)?;
+    surface.declared.within(memory_limit)?;
+    let side = choose(shared, &surface)?;
     link(side, &compile(side, &wasm, &digest)?)
+}
+
+/// As [`surface`] says it, without reading the component where its compiled code can tell: the limit may have been
+/// lowered since that was made.
+fn declared(compiled: &Compiled, source: &Source) -> Result<Declared, LoadError> {
+    match compiled.resources_required() {
+        Some(required) if required.num_memories <= 1 => {
+            let memory = required.max_initial_memory_size.unwrap_or(0).saturating_mul(1 << PAGE_BYTES_LOG2);
+            Ok(Declared { memory, table: required.max_initial_table_size.unwrap_or(0) })
+        }
+        _ => Ok(surface(&source.read()?)?.declared),
+    }
+}
+
+/// As a manifest writes it, where that is exact.
+fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(log2, _)| bytes != 0 && bytes.trailing_zeros() >= *log2) {
+        Some((log2, unit)) => format!("{}{unit}", bytes >> log2),
+        None => format!("{bytes}B"),
+    }
 }
 
 fn link(side: &Side, compiled: &Compiled) -> Result<Pre, LoadError> {
@@ -185,6 +249,14 @@ fn surface(wasm: &[u8]) -> Result<Surface, LoadError> {
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 surface.exports.extend(section.into_iter().flatten().map(|export| export.name.name.to_owned()));
+            }
+            Payload::MemorySection(section) => {
+                let memories = section.into_iter().flatten().map(|memory| Declared::of_memory(&memory));
+                surface.declared.memory = memories.fold(surface.declared.memory, u64::saturating_add);
+            }
+            Payload::TableSection(section) => {
+                let tables = section.into_iter().flatten().map(|table| table.ty.initial);
+                surface.declared.table = tables.fold(surface.declared.table, u64::max);
             }
             _ => {}
         }
@@ -247,5 +319,40 @@ fn typed(pre: InstancePre<Guest>, handler: Handler) -> Result<Pre, LoadError> {
         Handler::Http2 => ProxyPre::new(pre).map(Pre::Http2).map_err(wrong),
         Handler::Http3 => ServicePre::new(pre).map(Pre::Http3).map_err(wrong),
         Handler::Values => http_values::ServicePre::new(pre).map(Pre::Values).map_err(wrong),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(id: u8, body: &[u8]) -> Vec<u8> {
+        [&[id, u8::try_from(body.len()).expect("short")], body].concat()
+    }
+
+    /// A component with a core module for each of `modules`: the pages of its memories and the elements of its table.
+    fn component(modules: &[(&[u8], u8)]) -> Vec<u8> {
+        let mut wasm = b"\0asm\x0d\0\x01\0".to_vec();
+        for (memories, table) in modules {
+            let pages: Vec<u8> = memories.iter().flat_map(|pages| [0, *pages]).collect();
+            let count = u8::try_from(memories.len()).expect("few");
+            let (tables, memories) = (section(4, &[1, 0x70, 0, *table]), section(5, &[&[count], &pages[..]].concat()));
+            wasm.extend(section(1, &[b"\0asm\x01\0\0\0", &tables[..], &memories[..]].concat()));
+        }
+        wasm
+    }
+
+    #[test]
+    fn what_is_declared_is_the_sum_of_memories_and_the_largest_table() {
+        let found = surface(&component(&[(&[17], 5), (&[2, 1], 9), (&[], 1)])).expect("a component").declared;
+        assert_eq!(found, Declared { memory: 20 << 16, table: 9 });
+        assert!(found.within(20 << 16).is_ok());
+        let error = found.within(1 << 20).expect_err("more than the limit");
+        assert!(matches!(error, LoadError::TooLarge { declared: 1_310_720, limit: 1_048_576 }));
+        for told in ["1280KiB", "1MiB", "`limits.memory`"] {
+            assert!(error.to_string().contains(told), "{error}");
+        }
+        let error = Declared { memory: 0, table: 100_001 }.within(1).expect_err("more than any may have");
+        assert!(error.to_string().contains("100001") && error.to_string().contains("100000"), "{error}");
     }
 }

@@ -156,7 +156,7 @@ impl Node {
                 let known = found.next().flatten();
                 let component = match known.as_ref() {
                     Some(part) => Ok(Arc::clone(&part.stage.component)),
-                    None => loaded.next().expect("one answer for each that was wanted"),
+                    None => loaded.next().unwrap_or_else(|| Err(LoadError::Ended("it was not loaded".to_owned()))),
                 };
                 let component_name = spec.component.clone();
                 match component {
@@ -269,7 +269,15 @@ pub fn check(deployments: &[Deployment]) -> Vec<Refusal> {
     options.services.stores = Arc::new(Arc::new(weft_store::MemoryStore::default()));
     let host = match weft_host::Host::new(options) {
         Ok(host) => host,
-        Err(error) => panic!("the engine starts on any machine that can run this program: {error:#}"),
+        Err(error) => {
+            let failed = |(spec, _): &(ComponentSpec, Limits)| Refusal::Component {
+                application: spec.application.clone(),
+                component: spec.component.clone(),
+                source: LoadError::Ended(format!("the engine does not start: {error:#}")),
+            };
+            refusals.extend(deployments.iter().flat_map(|deployment| &deployment.components).map(failed));
+            return refusals;
+        }
     };
     for (spec, _) in deployments.iter().flat_map(|deployment| &deployment.components) {
         let (application, component) = (spec.application.clone(), spec.component.clone());

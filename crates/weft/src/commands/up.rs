@@ -159,7 +159,7 @@ pub(crate) fn refused(error: &DeployError, found: &[Found]) -> Failure {
 }
 
 fn help(error: &weft_node::LoadError) -> Option<String> {
-    use weft_node::LoadError::{CoreModule, NoHandler, NotWasm, UnknownImport, Unsupported};
+    use weft_node::LoadError::{CoreModule, NoHandler, NotWasm, TableTooLarge, TooLarge, UnknownImport, Unsupported};
     Some(match error {
         NotWasm => "`source` must name the component that the build writes, not a source file".to_owned(),
         CoreModule => "build for wasm32-wasip2, or wrap it: weft componentize module IN.wasm -o OUT.wasm".to_owned(),
@@ -168,6 +168,15 @@ fn help(error: &weft_node::LoadError) -> Option<String> {
              wasi:cli, wasi:keyvalue, wasi:config, wasi:logging, wasi:filesystem"
         ),
         NoHandler(_) => "a component that answers requests exports an HTTP handler; see `weft new`".to_owned(),
+        TooLarge { declared, .. } => {
+            let mib = declared.div_ceil(1 << 20);
+            format!(
+                "`limits = {{ memory = \"{mib}MiB\" }}` is the least that it starts with; it needs room beyond that"
+            )
+        }
+        TableTooLarge { .. } => {
+            "it is built for dynamic linking on a scale that no component needs: link it statically".to_owned()
+        }
         Unsupported(_) => "build it with tools for WASI 0.2 or 0.3".to_owned(),
         _ => return None,
     })
