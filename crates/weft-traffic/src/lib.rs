@@ -25,6 +25,8 @@
 
 mod admission;
 pub mod budget;
+#[allow(dead_code, reason = "used by the cores that follow")]
+mod chance;
 mod compiled;
 mod explain;
 mod head;
@@ -35,6 +37,7 @@ mod path;
 mod pattern;
 mod policy;
 mod ratio;
+pub mod retry;
 mod ring;
 mod route;
 mod table;
