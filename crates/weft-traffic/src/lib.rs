@@ -24,6 +24,7 @@
 //! which waiter to wake. [`Policy::resolve`] folds the levels of a manifest into one policy, with origins.
 
 mod admission;
+pub mod breaker;
 pub mod budget;
 #[allow(dead_code, reason = "used by the cores that follow")]
 mod chance;
