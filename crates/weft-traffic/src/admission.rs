@@ -16,6 +16,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use weft_types::Timestamp;
 
+use crate::pace::{self, Pace};
+
 /// The bounds of one [`Admission`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -29,7 +31,7 @@ pub struct Limits {
 
 /// Names one waiting call. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub struct Ticket(pub(crate) u64);
 
 /// What a newcomer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,24 +54,14 @@ pub struct Admission {
     /// Woken, not yet claimed. At most `concurrency`, in practice a few.
     handed: Vec<Ticket>,
     next: u64,
-    /// When the last place was freed while someone waited, and the smoothed time between two of those.
-    freed: Option<Timestamp>,
-    pace: Duration,
+    pace: Pace,
 }
 
 impl Admission {
-    pub const RETRY_MAX: Duration = Duration::from_secs(30);
+    pub const RETRY_MAX: Duration = pace::RETRY_MAX;
 
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            running: 0,
-            waiting: VecDeque::new(),
-            handed: Vec::new(),
-            next: 0,
-            freed: None,
-            pace: Duration::ZERO,
-        }
+        Self { limits, running: 0, waiting: VecDeque::new(), handed: Vec::new(), next: 0, pace: Pace::default() }
     }
 
     pub fn limits(&self) -> Limits {
@@ -99,7 +91,7 @@ impl Admission {
 
     fn enter_full(&mut self, now: Timestamp) -> Admit {
         if self.waiting.len() >= self.limits.queue as usize {
-            return Admit::Shed { retry_after: self.retry_after() };
+            return Admit::Shed { retry_after: self.pace.drained(self.waiting()) };
         }
         let ticket = Ticket(self.next);
         self.next += 1;
@@ -123,7 +115,7 @@ impl Admission {
     }
 
     fn hand_over(&mut self, now: Timestamp) -> Option<Ticket> {
-        self.keep_pace(now);
+        self.pace.freed(now, self.waiting.len() > 1);
         let (ticket, _) = self.waiting.pop_front()?;
         self.handed.push(ticket);
         Some(ticket)
@@ -172,20 +164,5 @@ impl Admission {
         }
         self.running += 1;
         self.hand_over(now)
-    }
-
-    /// Smooths the time between freed places over about eight of them.
-    fn keep_pace(&mut self, now: Timestamp) {
-        if let Some(before) = self.freed {
-            self.pace = self.pace * 7 / 8 + now.since(before) / 8;
-        }
-        // A pause in which nobody waits says nothing about the pace.
-        self.freed = (self.waiting.len() > 1).then_some(now);
-    }
-
-    fn retry_after(&self) -> Duration {
-        let drained = self.pace.saturating_mul(self.waiting() + 1);
-        let seconds = drained.as_secs() + u64::from(drained.subsec_nanos() > 0);
-        Duration::from_secs(seconds).clamp(Duration::from_secs(1), Self::RETRY_MAX)
     }
 }
