@@ -152,6 +152,14 @@ impl Component {
         Ok(pre)
     }
 
+    /// A fault as it may be logged: what its guest said is in it, and a guest may say its secrets.
+    pub(crate) fn told(&self, mut fault: Fault) -> Fault {
+        if !fault.detail.is_empty() {
+            fault.detail = self.lent.log().clean(&fault.detail);
+        }
+        fault
+    }
+
     /// Of one instance, in bytes.
     fn memory_limit(&self) -> u64 {
         self.spec.limits.memory.min(self.host.memory_max)

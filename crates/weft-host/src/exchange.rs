@@ -200,7 +200,13 @@ impl Exchange {
         }
     }
 
+    /// A fault that may hold a guest's own words, as it may be logged.
+    fn told(&self, fault: Fault) -> Fault {
+        self.component.told(fault)
+    }
+
     fn fail(self, fault: Fault) -> Outcome {
+        let fault = self.told(fault);
         let class = judge::class_of(&fault);
         Outcome { reply: Err(fault), class, end: End::Now(self.call.usage()) }
     }
@@ -298,11 +304,16 @@ impl Streamed {
 
     /// The guest's own failure says more than the broken body that it left.
     fn broken(&mut self, fault: Fault) -> Fault {
-        let reason = self.exchange.as_mut().and_then(|exchange| exchange.failed.take());
-        self.exchange = None;
-        let fault = reason.unwrap_or(fault);
+        let Some(mut exchange) = self.exchange.take() else { return fault };
+        let fault = exchange.failed.take().unwrap_or(fault);
+        let fault = exchange.told(fault);
         let told = Fault::new(code::GUEST_BODY_FAILED, Ran::Yes).detail(fault.to_string());
-        self.end(Some(fault));
+        let usage = exchange.call.usage();
+        // The guest first, so that its place is free when its call's is.
+        drop(exchange);
+        if let Some(ender) = self.ender.take() {
+            ender.end(Some(fault), usage);
+        }
         told
     }
 }

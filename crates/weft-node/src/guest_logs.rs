@@ -17,12 +17,13 @@ pub(crate) struct Sinks {
 
 struct Sink(Arc<GuestLogger>);
 
-struct Nowhere;
+/// For a node without a log of its own: what others log must show no secret either.
+struct Nowhere(Redactor);
 
 impl GuestLogs for Sinks {
     fn open(&self, application: &Name, component: &Name, secrets: &[Secret]) -> Arc<dyn GuestLog> {
-        let Some(logs) = &self.logs else { return Arc::new(Nowhere) };
         let redactor = Redactor::new(secrets.iter().map(Secret::expose));
+        let Some(logs) = &self.logs else { return Arc::new(Nowhere(redactor)) };
         Arc::new(Sink(logs.guest(self.metrics.component(application, component), redactor)))
     }
 }
@@ -45,6 +46,10 @@ impl GuestLog for Sink {
             during: During { invocation: line.invocation, trace: line.trace },
         });
     }
+
+    fn clean(&self, text: &str) -> String {
+        self.0.clean(text)
+    }
 }
 
 impl GuestLog for Nowhere {
@@ -52,6 +57,9 @@ impl GuestLog for Nowhere {
         false
     }
     fn log(&self, _: &GuestLine<'_>) {}
+    fn clean(&self, text: &str) -> String {
+        self.0.clean(text)
+    }
 }
 
 fn level_of(level: LogLevel) -> Level {

@@ -197,7 +197,7 @@ impl Lent {
     }
 
     pub(crate) fn refuse(&self, text: String) -> String {
-        self.refusals.tell(&self.application, &self.component, &text);
+        self.refusals.tell(&self.application, &self.component, &self.log.clean(&text));
         text
     }
 }

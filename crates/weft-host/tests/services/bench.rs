@@ -80,6 +80,10 @@ impl GuestLog for Log {
             trace: line.trace.cloned(),
         });
     }
+    fn clean(&self, text: &str) -> String {
+        let secrets = self.0.secrets.lock();
+        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
+    }
 }
 
 impl Lines {

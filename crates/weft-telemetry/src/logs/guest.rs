@@ -8,14 +8,14 @@ use weft_types::{Clock, InvocationId, Trace};
 use super::{
     line::{Field, Format, Id, Line},
     queue::{From, Queue, Share},
-    redact::Redactor,
+    redact::{LOOK_MORE, Redactor},
 };
 use crate::metrics::ComponentMeter;
 
 /// The message of one line; what is longer is cut, and says so.
 pub const LINE_BYTES_MAX: usize = 16 << 10;
-/// Looked at beyond the bound, so that a secret which straddles it is still recognised.
-const LOOK_BYTES: usize = LINE_BYTES_MAX + (4 << 10);
+/// What a line is made from: so much is looked at for secrets.
+const LOOK_BYTES: usize = LINE_BYTES_MAX + LOOK_MORE;
 /// As the context of `wasi:logging` is a short word.
 const CONTEXT_BYTES_MAX: usize = 256;
 
@@ -103,19 +103,13 @@ impl GuestLogger {
         self.meter.log_line(self.queue.push(From::Guest(self.share.clone()), out.as_bytes()));
     }
 
-    /// At most `max` bytes of `text` and a note, with no secret nor the beginning of one.
+    /// A guest's own words, fit for a line of somebody else's: see [`Redactor::clean`].
+    pub fn clean(&self, text: &str) -> String {
+        self.redactor.clean(text)
+    }
+
     fn bounded(&self, text: &str, max: usize) -> String {
-        let look = text.floor_char_boundary(LOOK_BYTES.min(max + LOOK_BYTES - LINE_BYTES_MAX));
-        let mut out = text[..look].to_owned();
-        self.redactor.redact(&mut out);
-        if look < text.len() {
-            self.redactor.redact_cut(&mut out);
-        }
-        if out.len() > max || look < text.len() {
-            out.truncate(out.floor_char_boundary(max));
-            out.push_str("… (cut)");
-        }
-        out
+        self.redactor.bounded(text, max)
     }
 }
 

@@ -219,7 +219,7 @@ fn json_text(text: &str, out: &mut String) {
 }
 
 /// Text for people: a tab stays, every hostile character becomes visible.
-fn plain_text(text: &str, out: &mut String) {
+pub(super) fn plain_text(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '\t' => out.push('\t'),

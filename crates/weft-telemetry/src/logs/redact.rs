@@ -7,6 +7,11 @@ const MASK: &str = "***";
 /// Shorter values occur by chance in ordinary text, and masking them would only tell where they are.
 const SECRET_BYTES_MIN: usize = 4;
 
+/// Looked at beyond a bound, in bytes, so that a secret which straddles it is still recognised.
+pub(super) const LOOK_MORE: usize = 4 << 10;
+/// What others log of a guest's own words, in bytes.
+const CLEAN_BYTES_MAX: usize = 4 << 10;
+
 /// The secret values that one component was given. Empty, it costs one comparison a line.
 #[derive(Default)]
 pub struct Redactor {
@@ -16,14 +21,15 @@ pub struct Redactor {
 
 impl Redactor {
     /// Values shorter than 4 bytes are left out. A value of several lines is masked line by line too, since that is
-    /// how it would be printed.
+    /// how it would be printed; and as `{:?}` would quote it, since that is how errors are made.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut secrets: Vec<_> = values
             .into_iter()
             .flat_map(|value| std::iter::once(value).chain(value.lines()))
             .map(str::trim)
             .filter(|value| value.len() >= SECRET_BYTES_MIN)
-            .map(|value| Zeroizing::new(value.to_owned()))
+            .flat_map(|value| [value.to_owned(), value.escape_debug().to_string(), value.escape_default().to_string()])
+            .map(Zeroizing::new)
             .collect();
         secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
@@ -37,6 +43,30 @@ impl Redactor {
                 *text = text.replace(secret.as_str(), MASK);
             }
         }
+    }
+
+    /// A guest's own words, fit for a line that others log: no secret, nothing that could begin a line or speak to a
+    /// terminal, at most 4 KiB and a note.
+    pub fn clean(&self, text: &str) -> String {
+        let bounded = self.bounded(text, CLEAN_BYTES_MAX);
+        let mut out = String::with_capacity(bounded.len());
+        super::line::plain_text(&bounded, &mut out);
+        out
+    }
+
+    /// At most `max` bytes of `text` and a note, with no secret nor the beginning of one.
+    pub(super) fn bounded(&self, text: &str, max: usize) -> String {
+        let look = text.floor_char_boundary(max + LOOK_MORE);
+        let mut out = text[..look].to_owned();
+        self.redact(&mut out);
+        if look < text.len() {
+            self.redact_cut(&mut out);
+        }
+        if out.len() > max || look < text.len() {
+            out.truncate(out.floor_char_boundary(max));
+            out.push_str("… (cut)");
+        }
+        out
     }
 
     /// Masks the beginning of a secret that the end of a cut `text` may still show.
@@ -57,7 +87,8 @@ fn begun_at_end(text: &str, secret: &str) -> Option<usize> {
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Redactor({} secrets)", self.secrets.len())
+        // As they are looked for: the ways to quote one are counted as well.
+        write!(f, "Redactor({} texts)", self.secrets.len())
     }
 }
 
@@ -100,7 +131,18 @@ mod tests {
     }
 
     #[test]
+    fn a_guests_words_are_clean() {
+        let redactor = Redactor::new(["hunter22\"quoted\"", "zwölf Boxkämpfer"]);
+        let said = format!("panicked at {:?}: \u{1b}[31mred\nline zwölf Boxkämpfer", "hunter22\"quoted\"");
+        assert_eq!(redactor.clean(&said), r#"panicked at "***": \u{1b}[31mred\nline ***"#);
+        let escaped = "zwölf Boxkämpfer".escape_default().to_string();
+        assert_eq!(redactor.clean(&escaped), "***");
+        let long = redactor.clean(&"hunter22\"quoted\"".repeat(10_000));
+        assert!(long.len() < CLEAN_BYTES_MAX + 20 && !long.contains("hunter"), "{}", long.len());
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
-        assert_eq!(format!("{:?}", Redactor::new(["hunter22"])), "Redactor(1 secrets)");
+        assert_eq!(format!("{:?}", Redactor::new(["hunter22"])), "Redactor(1 texts)");
     }
 }

@@ -50,6 +50,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Faults {
                 eprintln!("{value} on stderr");
                 kit_p2::respond(out, 200, "printed\n");
             }
+            "/leak" => leak(&value, out),
             "/outbound" => outbound(out, &kit_p2::decode(&value)),
             _ => kit_p2::respond(out, 404, "no such fault\n"),
         }
@@ -141,6 +142,27 @@ fn env(name: &str) -> String {
     let mut all: Vec<String> = std::env::vars().map(|(name, value)| format!("{name}={value}\n")).collect();
     all.sort();
     all.concat()
+}
+
+/// Says its secret, the variable `SECRET`, in every way in which a guest can fail or speak; with an escape and a line
+/// that it would like to begin.
+fn leak(how: &str, out: ResponseOutparam) {
+    let said = format!("\u{1b}[31m{}\n{{\"forged\":true}}", std::env::var("SECRET").unwrap_or_default());
+    match how {
+        "panic" => panic!("{said}"),
+        "stdout" => println!("{said}"),
+        "stderr" => eprintln!("{said}"),
+        "error" => return ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some(said)))),
+        "half" => {
+            let body = kit_p2::begin(out, 200, &[("content-type", "text/plain")]);
+            let stream = body.write().expect("the stream is taken once");
+            kit_p2::write(&stream, b"the first half\n");
+            let _ = stream.blocking_flush();
+            panic!("{said}");
+        }
+        _ => {}
+    }
+    kit_p2::respond(out, 200, "said\n");
 }
 
 /// `/fs?PATH` reads, `/fs?PATH=TEXT` writes.

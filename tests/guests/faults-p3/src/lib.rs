@@ -56,6 +56,10 @@ impl wasip3::exports::http::handler::Guest for Faults {
                 eprintln!("{value} on stderr");
                 kit_p3::text(200, "printed\n")
             }
+            "/leak" => match leak(&value) {
+                Some(error) => return Err(error),
+                None => kit_p3::text(200, "said\n"),
+            },
             "/outbound" => match fetch(&value).await {
                 Ok(text) => kit_p3::text(200, text),
                 Err(error) => kit_p3::text(502, format!("{error:?}\n")),
@@ -64,6 +68,20 @@ impl wasip3::exports::http::handler::Guest for Faults {
         };
         Ok(response)
     }
+}
+
+/// Says its secret, the variable `SECRET`, in every way in which a guest can fail or speak; with an escape and a line
+/// that it would like to begin.
+fn leak(how: &str) -> Option<ErrorCode> {
+    let said = format!("\u{1b}[31m{}\n{{\"forged\":true}}", std::env::var("SECRET").unwrap_or_default());
+    match how {
+        "panic" => panic!("{said}"),
+        "stdout" => println!("{said}"),
+        "stderr" => eprintln!("{said}"),
+        "error" => return Some(ErrorCode::InternalError(Some(said))),
+        _ => {}
+    }
+    None
 }
 
 fn spin() -> ! {
