@@ -105,6 +105,9 @@ pub struct Grants {
     pub config: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The variable that the guest reads = the secret's name at the node. None of them is in `env`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_env: BTreeMap<String, String>,
     #[serde(default)]
     pub outbound: Outbound,
 }
@@ -166,6 +169,7 @@ impl Application {
             secrets: BTreeMap::new(),
             config: grants.config,
             env: grants.env,
+            secret_env: BTreeMap::new(),
             outbound: Outbound { rules: grants.outbound, private: Vec::new() },
         };
         let component = Component {
@@ -319,10 +323,15 @@ impl Application {
         Digest(hash.finalize().into())
     }
 
-    /// Every secret that some component may read: `(component, key that the guest reads, secret's name)`.
+    /// Every secret that some component may read: `(component, key or variable that the guest reads, secret's name)`.
     pub fn secrets(&self) -> impl Iterator<Item = (&Name, &str, &str)> {
         self.components.iter().flat_map(|(name, component)| {
-            component.grants.secrets.iter().map(move |(key, secret)| (name, key.as_str(), secret.as_str()))
+            component
+                .grants
+                .secrets
+                .iter()
+                .chain(&component.grants.secret_env)
+                .map(move |(key, secret)| (name, key.as_str(), secret.as_str()))
         })
     }
 }

@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{Later, Size, Time};
+use crate::{
+    values::{Later, Size, Time},
+    variable::Variable,
+};
 
 /// An application: components, what may reach them, and what they may reach.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -172,10 +175,10 @@ pub struct Component {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"x-form": "text"}, "examples" = [{"currency": "EUR"}]))]
     pub config: BTreeMap<String, String>,
-    /// Environment variables.
+    /// Environment variables: text, or the name of a secret of the node as `{ secret = "…" }`.
     #[serde(default)]
-    #[schemars(extend("propertyNames" = {"x-form": "variable"}, "examples" = [{"RUST_LOG": "info"}]))]
-    pub env: BTreeMap<String, String>,
+    #[schemars(extend("propertyNames" = {"x-form": "variable"}, "examples" = [{"RUST_LOG": "info", "DB_PASSWORD": {"secret": "db"}}]))]
+    pub env: BTreeMap<String, Variable>,
     /// Servers it may call over HTTP: scheme, host (`*.` for one label) and port (that of the scheme by default,
     /// `:*` for any).
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! Holds a tree against a schema, and finds every mistake rather than the first.
 //!
 //! Understands what our own schemas use: `$ref`, `type`, `properties`, `additionalProperties`, `required`,
-//! `propertyNames`, `items`, enumerations, `minimum` and `maximum`, and our own words: `x-form` (a form of
+//! `propertyNames`, `items`, enumerations, `oneOf` of different types, `minimum` and `maximum`, and our own words: `x-form` (a form of
 //! [`crate::values`]), `x-unsupported` (known, not served yet), `x-later` (the same of a value), `x-one-of`
 //! (exactly one of a group), `x-table` (what a table is called).
 
@@ -13,7 +13,7 @@ use weft_types::code;
 use crate::{
     Problem, Source,
     near::nearest,
-    schema::{choices, follow},
+    schema::{alternatives, choices, follow},
     tree::{Entry, Kind, Node, Span},
     values,
 };
@@ -52,7 +52,7 @@ impl Checker<'_> {
     /// Whether serde will take this once what is in `dropped` has been left out.
     fn node(&mut self, schema: &Value, node: &Node, place: &Place) -> bool {
         let before = self.problems.len();
-        let target = follow(schema, self.root);
+        let target = alternative(follow(schema, self.root), node, self.root);
         match (expected(target), &node.kind) {
             (Some("object"), Kind::Table(entries)) => return self.table(target, entries, place),
             (Some("array"), Kind::List(items)) => return self.list(target, items, place),
@@ -257,6 +257,18 @@ impl Checker<'_> {
             None => problem,
         });
     }
+}
+
+/// Of alternatives of different types, the one of the type that was written, else the first.
+fn alternative<'a>(schema: &'a Value, node: &Node, root: &'a Value) -> &'a Value {
+    let written = match &node.kind {
+        Kind::Table(_) => "object",
+        Kind::List(_) => "array",
+        _ => "string",
+    };
+    let mut all = alternatives(schema).map(|schema| follow(schema, root));
+    let meant = all.clone().find(|schema| expected(schema) == Some(written));
+    meant.or_else(|| all.next()).unwrap_or(schema)
 }
 
 fn required(schema: &Value) -> impl Iterator<Item = &str> {

@@ -10,7 +10,7 @@
 //! ```text
 //! load(path)                      folder or weft.toml ─► Result<Application, Report>   files must be there
 //! load_text(file, text, folder, Disk::Skip)               the same for text
-//! load_node(path)                 node.toml ─► Result<NodeConfig, Report>;  none: NodeConfig::default()
+//! load_node(path, disk)           node.toml ─► Result<NodeConfig, Report>;  none: NodeConfig::default()
 //! Application::bare(name, wasm, folder, BareGrants { .. })         `weft up x.wasm`: one route, `/*`
 //!
 //! report.render(Look { colour, width })     for people       report.to_json()     [{code,file,line,column,message,help}]
@@ -49,6 +49,7 @@ mod secrets;
 mod source;
 mod tree;
 mod values;
+mod variable;
 
 use std::path::{Path, PathBuf};
 
@@ -82,10 +83,10 @@ fn load_source(source: &Source, folder: &Path, disk: Disk) -> Result<Application
     resolve::resolve(source, parsed, folder, disk)
 }
 
-/// Reads, checks and resolves a `node.toml`.
-pub fn load_node(path: &Path) -> Result<NodeConfig, Report> {
+/// Reads, checks and resolves a `node.toml`. The files that it names are looked for, unless they are yet to be made.
+pub fn load_node(path: &Path, disk: Disk) -> Result<NodeConfig, Report> {
     let source = disk::read(path)?;
-    load_node_source(&source, &folder_of(path), Disk::Check)
+    load_node_source(&source, &folder_of(path), disk)
 }
 
 /// Checks and resolves the text of a `node.toml`.

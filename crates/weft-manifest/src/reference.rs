@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     check::toml,
-    schema::{application_schema, choices, follow, node_schema},
+    schema::{alternatives, application_schema, choices, follow, node_schema},
 };
 
 /// The whole page, as it is committed.
@@ -46,7 +46,8 @@ fn page(root: &Value, out: &mut String) {
 fn children<'a>(table: &'a Value, root: &'a Value) -> Vec<&'a Value> {
     let leads = |property: &'a Value| {
         let inner = [property.get("additionalProperties"), property.get("items")];
-        inner.into_iter().flatten().chain([property]).map(|schema| follow(schema, root))
+        let inner = inner.into_iter().flatten().chain([property]).map(|schema| follow(schema, root));
+        inner.flat_map(|schema| alternatives(schema).map(|schema| follow(schema, root)).chain([schema]))
     };
     let found = properties(table).filter(|(_, property)| !is_later(property)).flat_map(|(_, property)| leads(property));
     found.filter(|schema| schema.get("x-table").is_some()).collect()
@@ -107,7 +108,12 @@ fn kind(property: &Value, root: &Value) -> String {
     let form = if form.is_empty() { text(target, "x-form") } else { form };
     match text(target, "type") {
         _ if target.get("additionalProperties").is_some_and(Value::is_object) => {
-            match text(follow(&target["additionalProperties"], root), "x-table") {
+            let each = follow(&target["additionalProperties"], root);
+            let tables = alternatives(each).map(|schema| text(follow(schema, root), "x-table"));
+            if let Some(name) = tables.into_iter().find(|name| !name.is_empty()) {
+                return format!("table of strings or [`{name}`](#{})", anchor(name));
+            }
+            match text(each, "x-table") {
                 "" => "table of strings".to_owned(),
                 name => format!("tables [`{name}`](#{})", anchor(name)),
             }

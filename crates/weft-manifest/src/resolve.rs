@@ -15,6 +15,7 @@ use crate::{
     outbound::Outbound,
     parse::Parsed,
     tree::{Span, Spot},
+    variable::Variable,
 };
 
 pub(crate) fn resolve(
@@ -164,10 +165,23 @@ impl Resolver<'_> {
     fn grants(&mut self, component: &author::Component, at: &Spot<'_>) -> Option<Grants> {
         let stores = self.stores(component, &at.key("stores"));
         self.folders(component, &at.key("files"));
-        for (table, values) in [("config", &component.config), ("env", &component.env), ("secrets", &component.secrets)]
-        {
+        for (table, values) in [("config", &component.config), ("secrets", &component.secrets)] {
             for (key, value) in values {
                 self.plain(value, at.key(table).key(key).value_span(), table == "secrets");
+            }
+        }
+        let (mut env, mut secret_env) = (BTreeMap::new(), BTreeMap::new());
+        for (name, variable) in &component.env {
+            let spot = at.key("env").key(name);
+            match variable {
+                Variable::Text(text) => {
+                    self.plain(text, spot.value_span(), false);
+                    env.insert(name.clone(), text.clone());
+                }
+                Variable::Secret(from) => {
+                    self.plain(&from.secret, spot.key("secret").value_span(), true);
+                    secret_env.insert(name.clone(), from.secret.clone());
+                }
             }
         }
         // The schema has checked the form of each.
@@ -178,7 +192,8 @@ impl Resolver<'_> {
             files: component.files.clone(),
             secrets: component.secrets.clone(),
             config: component.config.clone(),
-            env: component.env.clone(),
+            env,
+            secret_env,
             outbound: Outbound { rules, private },
         })
     }

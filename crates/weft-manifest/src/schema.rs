@@ -74,6 +74,13 @@ pub(crate) fn follow<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
     name.and_then(|name| root.get("$defs")?.get(name)).unwrap_or(schema)
 }
 
+/// The schemas of which a value meets one, told apart by their types. None of an enumeration.
+pub(crate) fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> + Clone {
+    let all = schema.get("oneOf").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let all = if choices(schema).is_empty() { all } else { &[] };
+    all.iter()
+}
+
 /// The values of an enumeration, with what is said about each.
 pub(crate) fn choices(schema: &Value) -> Vec<(&str, &str)> {
     let mut out = Vec::new();

@@ -1302,3 +1302,91 @@ file = "secrets.toml"
         "#]],
     );
 }
+
+#[test]
+fn variables_from_secrets() {
+    check(
+        "manifest = 1\nname = \"shop\"\n[component.api]\nsource = \"api.wasm\"\nenv = { A = { secrt = \"a\" }, B = { secret = \"\" }, C = { secret = 1 }, D = {}, E = [\"x\"], F = { secret = \"f\", value = \"v\" }, G = 7 }\n",
+        expect![[r#"
+            manifest-missing
+
+              × `component.api.env.A` lacks `secret`
+               ╭─[weft.toml:5:9]
+             4 │ source = "api.wasm"
+             5 │ env = { A = { secrt = "a" }, B = { secret = "" }, C = { secret = 1 }, D = {}, E = ["x"], F = { secret = "f", value = "v" }, G = 7 }
+               ·         ┬
+               ·         ╰── needed here
+               ╰────
+              help: add `secret`, such as `secret = "db-password"`
+            manifest-unknown-key
+
+              × unknown key `secrt` in `component.api.env.A`
+               ╭─[weft.toml:5:15]
+             4 │ source = "api.wasm"
+             5 │ env = { A = { secrt = "a" }, B = { secret = "" }, C = { secret = 1 }, D = {}, E = ["x"], F = { secret = "f", value = "v" }, G = 7 }
+               ·               ──┬──
+               ·                 ╰── unknown key
+               ╰────
+              help: did you mean `secret`?
+            manifest-type
+
+              × the secret's name is empty
+               ╭─[weft.toml:5:45]
+             4 │ source = "api.wasm"
+             5 │ env = { A = { secrt = "a" }, B = { secret = "" }, C = { secret = 1 }, D = {}, E = ["x"], F = { secret = "f", value = "v" }, G = 7 }
+               ·                                             ─┬
+               ·                                              ╰── this value
+               ╰────
+              help: name a secret that the node has
+            manifest-type
+
+              × `component.api.env.C.secret` must be a string, not an integer
+               ╭─[weft.toml:5:66]
+             4 │ source = "api.wasm"
+             5 │ env = { A = { secrt = "a" }, B = { secret = "" }, C = { secret = 1 }, D = {}, E = ["x"], F = { secret = "f", value = "v" }, G = 7 }
+               ·                                                                  ┬
+               ·                                                                  ╰── a string is expected
+               ╰────
+              help: such as `secret = "1"`
+            manifest-missing
+
+              × `component.api.env.D` lacks `secret`
+               ╭─[weft.toml:5:71]
+             4 │ source = "api.wasm"
+             5 │ env = { A = { secrt = "a" }, B = { secret = "" }, C = { secret = 1 }, D = {}, E = ["x"], F = { secret = "f", value = "v" }, G = 7 }
+               ·                                                                       ┬
+               ·                                                                       ╰── needed here
+               ╰────
+              help: add `secret`, such as `secret = "db-password"`
+            manifest-type
+
+              × `component.api.env.E` must be a string, not a list
+               ╭─[weft.toml:5:83]
+             4 │ source = "api.wasm"
+             5 │ env = { A = { secrt = "a" }, B = { secret = "" }, C = { secret = 1 }, D = {}, E = ["x"], F = { secret = "f", value = "v" }, G = 7 }
+               ·                                                                                   ──┬──
+               ·                                                                                     ╰── a string is expected
+               ╰────
+            manifest-unknown-key
+
+              × unknown key `value` in `component.api.env.F`
+               ╭─[weft.toml:5:110]
+             4 │ source = "api.wasm"
+             5 │ env = { A = { secrt = "a" }, B = { secret = "" }, C = { secret = 1 }, D = {}, E = ["x"], F = { secret = "f", value = "v" }, G = 7 }
+               ·                                                                                                              ──┬──
+               ·                                                                                                                ╰── unknown key
+               ╰────
+              help: the keys here are `secret`
+            manifest-type
+
+              × `component.api.env.G` must be a string, not an integer
+               ╭─[weft.toml:5:129]
+             4 │ source = "api.wasm"
+             5 │ env = { A = { secrt = "a" }, B = { secret = "" }, C = { secret = 1 }, D = {}, E = ["x"], F = { secret = "f", value = "v" }, G = 7 }
+               ·                                                                                                                                 ┬
+               ·                                                                                                                                 ╰── a string is expected
+               ╰────
+              help: such as `G = "7"`
+        "#]],
+    );
+}

@@ -55,6 +55,31 @@ fn name(text: &str) -> Name {
 }
 
 #[test]
+fn a_variable_is_text_or_a_secret_by_name() {
+    let text = "manifest = 1\nname = \"shop\"\n[component.api]\nsource = \"a.wasm\"\n\
+        env = { MODE = \"fast\", DB_PASSWORD = { secret = \"db\" } }\n[component.api.env.TOKEN]\nsecret = \"t\"\n";
+    let twice = load_text("weft.toml", text, Path::new("/srv"), Disk::Skip).expect_err("an inline table is closed");
+    assert!(twice.to_string().contains("TOML") || twice.to_string().contains("twice"), "{twice}");
+    let text = text.replace("env = { MODE", "env = { TOKEN = { secret = \"t\" }, MODE");
+    let text = text.split("[component.api.env").next().expect("there");
+    let shop = load_text("weft.toml", text, Path::new("/srv"), Disk::Skip).unwrap_or_else(|report| panic!("{report}"));
+    let grants = &shop.components[&name("api")].grants;
+    assert_eq!(grants.env, BTreeMap::from([("MODE".to_owned(), "fast".to_owned())]));
+    let wanted = [("DB_PASSWORD".to_owned(), "db".to_owned()), ("TOKEN".to_owned(), "t".to_owned())];
+    assert_eq!(grants.secret_env, BTreeMap::from(wanted));
+    assert_eq!(
+        shop.secrets().map(|(_, key, secret)| (key, secret)).collect::<Vec<_>>(),
+        [("DB_PASSWORD", "db"), ("TOKEN", "t")]
+    );
+    assert_eq!(Application::from_json(&shop.to_json()).expect("reads back").to_json(), shop.to_json());
+    let headers = "manifest = 1\nname = \"shop\"\n[component.api]\nsource = \"a.wasm\"\n[component.api.env]\nMODE = \"fast\"\n\
+        [component.api.env.TOKEN]\nsecret = \"t\"\n";
+    let shop =
+        load_text("weft.toml", headers, Path::new("/srv"), Disk::Skip).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(shop.components[&name("api")].grants.secret_env["TOKEN"], "t");
+}
+
+#[test]
 fn everything_arrives() {
     let shop = shop();
     let api = &shop.components[&name("api")];

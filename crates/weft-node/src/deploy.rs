@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::MutexGuard;
 use weft_dispatch::Stage;
-use weft_host::{Component, ComponentSpec, Grants, LoadError};
+use weft_host::{Component, ComponentSpec, LoadError, Secret};
 use weft_manifest::Application;
 use weft_telemetry::metrics::RouteMeter;
 use weft_traffic::{Limits, RouteError, RouteSpec, Table};
@@ -298,13 +298,15 @@ fn same_grants(a: &Application, b: &Application, component: &Name) -> bool {
 
 /// Whether a component loaded for one revision serves another as well, its grants aside.
 fn alike(a: &ComponentSpec, b: &ComponentSpec) -> bool {
-    let secrets = |grants: &Grants| -> Vec<String> {
-        let all = grants.secrets.values().chain(grants.secret_env.values());
-        all.map(|secret| secret.expose().to_owned()).collect()
-    };
     a.component == b.component
         && a.wasm.digest() == b.wasm.digest()
         && a.isolation == b.isolation
         && a.limits == b.limits
-        && secrets(&a.grants) == secrets(&b.grants)
+        && same_secrets(&a.grants.secrets, &b.grants.secrets)
+        && same_secrets(&a.grants.secret_env, &b.grants.secret_env)
+}
+
+/// Compared where they lie: a copy would stay in memory that nobody wipes.
+fn same_secrets(a: &BTreeMap<String, Secret>, b: &BTreeMap<String, Secret>) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((x, v), (y, w))| x == y && v.expose() == w.expose())
 }

@@ -85,6 +85,8 @@ fn services(application: &Application, component: &Name) -> Vec<Service> {
         grants.stores.iter().map(|(name, store)| service("key-value", name, format!("store {store}, embedded")));
     let config = grants.config.keys().map(|key| service("config", key, "weft.toml".to_owned()));
     let env = grants.env.keys().map(|key| service("environment", key, "weft.toml".to_owned()));
+    let variable = |(key, secret): (&String, &String)| service("environment", key, format!("secret {secret}"));
+    let env = env.chain(grants.secret_env.iter().map(variable));
     let secrets = grants.secrets.iter().map(|(key, secret)| service("secret", key, format!("secret {secret}")));
     let mode = |write: bool| if write { "read and write" } else { "read" };
     let files = grants.files.iter().map(|f| service("files", &f.to, format!("{}, {}", f.from, mode(f.write))));

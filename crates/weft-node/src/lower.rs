@@ -9,11 +9,14 @@ use std::{
     time::Duration,
 };
 
-use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Secret, Source};
+use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Source};
 use weft_manifest::{Application, Outbound, Scheme};
 use weft_types::{Digest, Name};
 
-use crate::{deploy::Deployment, secrets::Granted};
+use crate::{
+    deploy::Deployment,
+    secrets::{Given, Granted},
+};
 
 /// Longest wait in a component's queue, unless the caller's own deadline is nearer.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
@@ -92,11 +95,7 @@ fn limits_of(limits: &weft_manifest::Limits) -> Limits {
     Limits { memory, cpu, warm: instances, reuse, age }
 }
 
-fn grants(
-    application: &Application,
-    component: &weft_manifest::Component,
-    secrets: Option<&BTreeMap<String, Secret>>,
-) -> Grants {
+fn grants(application: &Application, component: &weft_manifest::Component, given: Option<&Given>) -> Grants {
     let granted = &component.grants;
     let folder = |folder: &weft_manifest::Folder| weft_host::Folder {
         from: application.locate(&folder.from),
@@ -108,8 +107,8 @@ fn grants(
         config: granted.config.clone(),
         stores: granted.stores.iter().map(|(opened, store)| (opened.clone(), store.to_string())).collect(),
         files: granted.files.iter().map(folder).collect(),
-        secrets: secrets.cloned().unwrap_or_default(),
-        secret_env: BTreeMap::new(),
+        secrets: given.map(|given| given.keys.clone()).unwrap_or_default(),
+        secret_env: given.map(|given| given.env.clone()).unwrap_or_default(),
         outbound: (!granted.outbound.rules.is_empty()).then(|| Arc::new(Calls(granted.outbound.clone())) as _),
     }
 }

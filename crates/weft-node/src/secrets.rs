@@ -7,8 +7,17 @@ use weft_manifest::{Application, node::SecretSources};
 use weft_secrets::{KeySource, SecretsError, Sources};
 use weft_types::{Code, Name};
 
-/// Of each component: the key that the guest reads, and the value.
-pub type Granted = BTreeMap<Name, BTreeMap<String, Secret>>;
+/// What each component is given.
+pub type Granted = BTreeMap<Name, Given>;
+
+/// The secrets of one component.
+#[derive(Clone, Default)]
+pub struct Given {
+    /// By the key of `wasi:config` that the guest reads.
+    pub keys: BTreeMap<String, Secret>,
+    /// By the variable of its environment.
+    pub env: BTreeMap<String, Secret>,
+}
 
 /// Where this node's secrets come from.
 #[derive(Debug, Clone, Default)]
@@ -49,12 +58,16 @@ impl Secrets {
         }
         let all = weft_secrets::Secrets::read(&self.sources)?;
         let of = |(name, component): (&Name, &weft_manifest::Component)| {
-            let found = all.resolve(&component.grants.secrets).map_err(|source| SecretError::Component {
-                application: application.name.clone(),
-                component: name.clone(),
-                source,
-            })?;
-            Ok((name.clone(), found.into_iter().map(|(key, value)| (key, Secret::new(value))).collect()))
+            let find = |wanted: &BTreeMap<String, String>| -> Result<BTreeMap<String, Secret>, SecretError> {
+                let found = all.resolve(wanted).map_err(|source| SecretError::Component {
+                    application: application.name.clone(),
+                    component: name.clone(),
+                    source,
+                })?;
+                Ok(found.into_iter().map(|(key, value)| (key, Secret::new(value))).collect())
+            };
+            let given = Given { keys: find(&component.grants.secrets)?, env: find(&component.grants.secret_env)? };
+            Ok((name.clone(), given))
         };
         application.components.iter().map(of).collect()
     }
@@ -82,15 +95,16 @@ mod tests {
         let path = folder.path().join("secrets.toml");
         fs::write(&path, "stripe = \"sk_live\"\nother = \"x\"\n").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("mode");
-        let text =
-            "manifest = 1\nname = \"shop\"\n[component.api]\nsource = \"api.wasm\"\nsecrets = { key = \"stripe\" }\n";
+        let text = "manifest = 1\nname = \"shop\"\n[component.api]\nsource = \"api.wasm\"\nsecrets = { key = \"stripe\" }\n\
+             env = { STRIPE = { secret = \"stripe\" }, MODE = \"test\" }\n";
         let application = weft_manifest::load_text("weft.toml", text, Path::new("/"), Disk::Skip).expect("good");
         let error = Secrets::default().of(&application).map(drop).expect_err("no sources");
         assert_eq!(error.code().as_str(), "secret-missing");
         assert!(error.to_string().contains("`api`") && error.to_string().contains("`stripe`"), "{error}");
         let secrets = Secrets::new(SecretSources { file: Some(path), ..SecretSources::default() });
         let granted = secrets.of(&application).expect("found");
-        assert_eq!(granted["api"].keys().collect::<Vec<_>>(), ["key"], "no more than was granted");
-        assert_eq!(granted["api"]["key"].expose(), "sk_live");
+        let Given { keys, env } = &granted["api"];
+        assert_eq!((keys.len(), env.len()), (1, 1), "no more than was granted");
+        assert_eq!((keys["key"].expose(), env["STRIPE"].expose()), ("sk_live", "sk_live"));
     }
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
-use weft_manifest::{NodeConfig, node::LogFormat};
+use weft_manifest::{Disk, NodeConfig, node::LogFormat};
 use weft_node::Telemetry;
 use weft_telemetry::logs::{Format, Level, Options};
 use weft_types::code;
@@ -40,7 +40,7 @@ impl Settings {
     /// The node's configuration and its data folder.
     pub(crate) fn config(&self) -> Result<(NodeConfig, PathBuf), Failure> {
         let mut config = match &self.node {
-            Some(file) => weft_manifest::load_node(file)?,
+            Some(file) => weft_manifest::load_node(file, Disk::Check)?,
             None => NodeConfig::default(),
         };
         if let Some(listen) = self.listen {

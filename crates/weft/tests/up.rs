@@ -32,8 +32,7 @@ fn the_first_lines_are_the_addresses_and_both_answer() {
     assert_eq!(refused.status, 401);
     assert!(refused.head.contains("weft-error: unauthenticated"), "{refused:?}");
     assert_eq!(node.admin_get("/v1/status", Some("wrong")).status, 401);
-    let file = fs::read_to_string(data.path().join("admin.json")).expect("written");
-    let token = file.split('"').nth(7).expect("a token").to_owned();
+    let token = Node::token(data.path());
     let status = node.admin_get("/v1/status", Some(&token));
     assert!(status.body.contains("\"name\":\"hello-p2\""), "{status:?}");
 

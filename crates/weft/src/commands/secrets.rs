@@ -7,6 +7,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use weft_manifest::Disk;
 use weft_secrets::{Encrypted, Key, SecretsError, VALUE_MAX, Value, check_name};
 use weft_types::code;
 
@@ -93,7 +94,8 @@ impl Secrets {
 
     fn places(&self) -> Result<(PathBuf, PathBuf), Failure> {
         let said = match &self.node {
-            Some(node) => weft_manifest::load_node(node)?.secrets.encrypted,
+            // `init` makes the files that it names.
+            Some(node) => weft_manifest::load_node(node, Disk::Skip)?.secrets.encrypted,
             None => None,
         };
         let (file, key_file) = said.unzip();

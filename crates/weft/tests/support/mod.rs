@@ -40,6 +40,17 @@ pub(crate) fn run(arguments: &[&str]) -> (i32, String, String) {
     (status.code().expect("not killed"), text(stdout), text(stderr))
 }
 
+/// Runs a command that reads `input`.
+pub(crate) fn run_with(arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut command = weft();
+    let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("written");
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("runs");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (status.code().expect("not killed"), text(stdout), text(stderr))
+}
+
 /// An application's folder, with one component that is copied in.
 pub(crate) fn application(name: &str, route: &str, guest_name: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("folder");
@@ -114,6 +125,25 @@ impl Node {
     pub(crate) fn signal(&self, name: &str) {
         let killed = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(killed.expect("kill").success());
+    }
+
+    /// Stops it, and answers every line that it ever wrote to standard error.
+    pub(crate) fn stop(mut self) -> Vec<String> {
+        self.signal("TERM");
+        assert!(self.child.wait().expect("waits").success(), "{:#?}", self.seen);
+        let mut lines = std::mem::take(&mut self.seen);
+        lines.extend(self.lines.iter());
+        lines
+    }
+
+    /// The admin API's token.
+    pub(crate) fn token(data: &Path) -> String {
+        let file = fs::read_to_string(data.join("admin.json")).expect("written");
+        file.split('"').nth(7).expect("a token").to_owned()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The exit code, once the process has ended by itself.
