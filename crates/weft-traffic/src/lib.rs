@@ -32,6 +32,7 @@ pub mod codel;
 mod compiled;
 mod explain;
 pub mod gcra;
+pub mod gradient;
 mod head;
 mod host;
 mod lanes;

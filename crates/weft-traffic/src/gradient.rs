@@ -1,0 +1,215 @@
+//! Adaptive concurrency: how many calls at once a component can take, found from how long its calls take.
+//!
+//! ```text
+//! gradient = tolerance × usual time / this time,  between ½ and 1
+//! limit   ←  80 % limit + 20 % (limit × gradient + headroom)       at each answer, if half of the limit is in use
+//! ```
+//!
+//! Gradient2: the *usual* time is a long average (600 answers), and what exceeds it by the tolerance is waiting inside
+//! the component, so the limit falls; the headroom lets it rise again while times stay as usual. There is no
+//! probing phase in which good traffic is refused.
+//!
+//! Two things are stricter than the original, since a long overload defeats it:
+//!
+//! * **What is slow because the limit is in use is not usual.** The original learns the overload within 600 answers,
+//!   finds it usual, and goes on to its maximum. Here longer times are learnt while the limit is not in use, and
+//!   slowly at the floor, where they must be the component's own; shorter ones always.
+//! * **The headroom is at most an eighth of the limit.** On two cores the floor is 4, and 4 more would double the time
+//!   of every call.
+
+use std::time::Duration;
+
+/// The bounds of one [`Gradient`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// The limit is never below: see [`Options::for_cores`]. At least 1.
+    pub min: u32,
+    /// The limit is never above.
+    pub max: u32,
+    /// Answers over which the usual time is averaged.
+    pub window: u32,
+    /// How much longer than usual a call may take before the limit falls.
+    pub tolerance: f64,
+    /// The share of one answer in the next limit.
+    pub smoothing: f64,
+    /// What the limit grows by while times are as usual, before smoothing; at most an eighth of the limit.
+    pub headroom: u32,
+}
+
+impl Options {
+    pub const MAX: u32 = 200;
+    pub const WINDOW: u32 = 600;
+    pub const TOLERANCE: f64 = 1.5;
+    pub const SMOOTHING: f64 = 0.2;
+    pub const HEADROOM: u32 = 4;
+
+    /// The defaults, with a floor of twice the cores: a fixed floor of 20 would hide overload on two cores.
+    pub fn for_cores(cores: u32) -> Self {
+        let min = cores.max(1).saturating_mul(2);
+        Self {
+            min,
+            max: Self::MAX.max(min),
+            window: Self::WINDOW,
+            tolerance: Self::TOLERANCE,
+            smoothing: Self::SMOOTHING,
+            headroom: Self::HEADROOM,
+        }
+    }
+}
+
+/// Why the limit is what it is, for `explain` and the metrics.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    pub limit: u32,
+    /// The long average; zero before the first answer.
+    pub usual: Duration,
+    /// The last answer's gradient: below 1 the limit falls.
+    pub gradient: f64,
+}
+
+/// The state. Constant work, no allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Gradient {
+    options: Options,
+    limit: f64,
+    /// Nanoseconds.
+    usual: f64,
+    samples: u32,
+    gradient: f64,
+}
+
+/// Answers that are averaged plainly before the long average starts to move slowly.
+const WARM_UP: u32 = 10;
+/// How much slower longer times are learnt at the floor, where two calls may share each core.
+const AT_FLOOR: f64 = 16.0;
+
+impl Gradient {
+    /// Starts at the floor, where the first times are the truest.
+    pub fn new(options: Options) -> Self {
+        let limit = f64::from(options.min.max(1));
+        Self { options, limit, usual: 0.0, samples: 0, gradient: 1.0 }
+    }
+
+    /// Calls that may run at once: whole, from `min` to `max`.
+    #[inline]
+    pub fn limit(&self) -> u32 {
+        self.limit as u32
+    }
+
+    pub fn view(&self) -> View {
+        View { limit: self.limit(), usual: Duration::from_nanos(self.usual as u64), gradient: self.gradient }
+    }
+
+    /// A call ended whose code ran for `took`, from its place to its Head, with `in_flight` calls running when it
+    /// began, itself included. Not for what was shed or refused. Answers the limit that holds now.
+    pub fn record(&mut self, took: Duration, in_flight: u32) -> u32 {
+        let took = (took.as_nanos() as f64).max(1.0);
+        // A limit that is not used was not tested either.
+        let used = f64::from(in_flight) >= self.limit / 2.0;
+        self.learn(took, used);
+        if used {
+            self.gradient = (self.options.tolerance * self.usual / took).clamp(0.5, 1.0);
+            self.follow();
+        }
+        self.limit()
+    }
+
+    fn follow(&mut self) {
+        let headroom = f64::from(self.options.headroom).min(self.limit / 8.0);
+        let aim = self.limit * self.gradient + headroom;
+        let next = self.limit * (1.0 - self.options.smoothing) + aim * self.options.smoothing;
+        let floor = f64::from(self.options.min.max(1));
+        self.limit = next.min(f64::from(self.options.max)).max(floor);
+    }
+
+    fn learn(&mut self, took: f64, used: bool) {
+        self.samples = self.samples.saturating_add(1);
+        let long = 2.0 / (f64::from(self.options.window) + 1.0);
+        let share = match self.samples {
+            few @ ..=WARM_UP => 1.0 / f64::from(few),
+            _ if took < self.usual || !used => long,
+            _ if self.limit() <= self.options.min.max(1) => long / AT_FLOOR,
+            _ => 0.0,
+        };
+        self.usual += (took - self.usual) * share;
+        // A time learnt in worse days is forgotten faster than it was learnt.
+        if self.usual > 2.0 * took {
+            self.usual *= 0.95;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn gradient(cores: u32) -> Gradient {
+        Gradient::new(Options::for_cores(cores))
+    }
+
+    fn feed(limit: &mut Gradient, times: usize, took: Duration, in_flight: u32) {
+        for _ in 0..times {
+            limit.record(took, in_flight);
+        }
+    }
+
+    #[test]
+    fn it_grows_while_times_stay_as_usual_and_stops_at_its_bound() {
+        let mut limit = gradient(2);
+        assert_eq!(limit.limit(), 4);
+        for _ in 0..100 {
+            limit.record(MS(10), limit.limit());
+        }
+        assert!((32..60).contains(&limit.limit()), "{}", limit.limit());
+        let before = limit.limit();
+        (0..10).for_each(|_| assert!(limit.record(MS(10), 200) >= before));
+        assert_eq!(limit.limit(), before + 8, "0.8 an answer");
+        feed(&mut limit, 1_000, MS(10), 200);
+        assert_eq!(limit.limit(), 200);
+    }
+
+    #[test]
+    fn it_falls_to_the_floor_when_calls_take_longer() {
+        let mut limit = gradient(2);
+        feed(&mut limit, 700, MS(10), 200);
+        assert_eq!(limit.limit(), 200);
+        assert_eq!(limit.record(MS(14), 200), 200, "nearly half as long again is tolerated");
+        feed(&mut limit, 60, MS(60), 200);
+        assert_eq!(limit.limit(), 4, "{:?}", limit.view());
+    }
+
+    #[test]
+    fn a_long_overload_does_not_become_usual_and_a_slower_component_does() {
+        let mut limit = gradient(2);
+        feed(&mut limit, 700, MS(10), 200);
+        for _ in 0..100_000 {
+            limit.record(MS(5 * u64::from(limit.limit())), limit.limit());
+        }
+        assert!(limit.limit() <= 8, "twice the floor at most: {:?}", limit.view());
+        let mut slower = gradient(2);
+        feed(&mut slower, 700, MS(10), 200);
+        feed(&mut slower, 30_000, MS(100), 200);
+        assert!(slower.limit() >= 30, "it waits for something that is slower now: {:?}", slower.view());
+        feed(&mut slower, 1_000, MS(100), 10);
+        feed(&mut slower, 1_000, MS(100), 200);
+        assert_eq!(slower.limit(), 200, "and after a quieter while that is usual");
+    }
+
+    #[test]
+    fn a_limit_that_is_not_used_does_not_move() {
+        let mut limit = gradient(4);
+        (0..100).for_each(|n| assert_eq!(limit.record(MS(1 + n), 3), 8));
+        assert!(limit.view().usual > MS(10), "but what is usual is learnt");
+    }
+
+    #[test]
+    fn an_overload_that_was_learnt_is_forgotten() {
+        let mut limit = gradient(2);
+        feed(&mut limit, 2_000, MS(500), 1);
+        let slow = limit.view().usual;
+        feed(&mut limit, 200, MS(10), 1);
+        assert!(slow > MS(490) && limit.view().usual < MS(25), "{:?}", limit.view());
+    }
+}

@@ -1,0 +1,46 @@
+//! The adaptive limit over any answers: bounded, still while unused, the same twice; and it finds a capacity.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use weft_traffic::gradient::{Gradient, Options};
+
+/// A server with so many places: more calls at once take longer in proportion.
+fn settled(capacity: u32) -> u32 {
+    let mut limit = Gradient::new(Options::for_cores(2));
+    for _ in 0..5_000 {
+        let running = limit.limit();
+        let slower = f64::from(running.max(capacity)) / f64::from(capacity);
+        limit.record(Duration::from_millis(10).mul_f64(slower), running);
+    }
+    limit.limit()
+}
+
+#[test]
+fn it_settles_near_what_the_server_can_do_at_once() {
+    for capacity in [8, 20, 60] {
+        let limit = settled(capacity);
+        assert!(limit >= capacity && limit <= capacity * 4, "{capacity} places, limit {limit}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bounded_still_when_unused_and_the_same_twice(
+        answers in prop::collection::vec((0u64..u64::MAX / 2, 0u32..400), 0..300), cores in 0u32..64,
+    ) {
+        let options = Options::for_cores(cores);
+        let (mut one, mut other) = (Gradient::new(options), Gradient::new(options));
+        for (nanos, in_flight) in answers {
+            let before = one.limit();
+            let after = one.record(Duration::from_nanos(nanos), in_flight);
+            prop_assert!(after >= options.min && after <= options.max);
+            prop_assert!(in_flight >= before / 2 || after == before);
+            prop_assert!(after <= before + 1, "a limit grows by less than one an answer");
+            prop_assert_eq!(after, other.record(Duration::from_nanos(nanos), in_flight));
+            prop_assert_eq!(one.view(), other.view());
+        }
+    }
+}
