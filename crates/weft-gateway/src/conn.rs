@@ -137,7 +137,8 @@ where
         Err(Order::Expire) if stream.has_read() => {
             let mut stream = stream.into_stream();
             let answer = shared.handler.refuse(code::REQUEST_TIMEOUT);
-            if until_told(pulse, stream.write_all(&answer)).await.is_some_and(|sent| sent.is_ok()) {
+            let sent = tokio::time::timeout(LINGER, stream.write_all(&answer)).await;
+            if sent.is_ok_and(|sent| sent.is_ok()) {
                 pulse.leave_unread();
                 close(stream, pulse).await;
             }

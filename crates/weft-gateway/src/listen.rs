@@ -123,10 +123,12 @@ impl Running {
     ///
     /// HTTP/1 connections close after their answer, HTTP/2 ones are told by GOAWAY. Answers how many had to be
     /// cut off.
-    pub async fn drain(self, patience: Duration) -> usize {
+    pub async fn drain(mut self, patience: Duration) -> usize {
         self.accepting.abort();
         self.crowd.draining.store(true, SeqCst);
         self.crowd.tell_all(Order::Finish);
+        // Once it has ended the port is free.
+        let _ = (&mut self.accepting).await;
         if tokio::time::timeout(patience, self.crowd.emptied()).await.is_ok() {
             return 0;
         }

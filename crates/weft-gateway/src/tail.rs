@@ -113,7 +113,8 @@ impl Drop for Tail {
         let code = self.failed.or(if complete { None } else { Some(code::CLIENT_GONE) });
         if let Some(answered) = &mut self.exchange.answered {
             answered.code = answered.code.or(code);
-            (answered.bytes, answered.complete) = (self.sent, complete);
+            // What was answered to nobody is not complete, however little of it was held back.
+            (answered.bytes, answered.complete) = (self.sent, complete && answered.code != Some(code::CLIENT_GONE));
         }
     }
 }

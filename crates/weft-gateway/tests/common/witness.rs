@@ -110,15 +110,26 @@ impl Held {
     }
 }
 
-/// A door that never answers.
+/// A door that never answers, and leaves the body unread.
 pub fn holding() -> (Arc<dyn Invoke>, Held) {
+    hold(false)
+}
+
+/// A door that reads the whole body and never answers.
+pub fn holding_read() -> (Arc<dyn Invoke>, Held) {
+    hold(true)
+}
+
+fn hold(reads: bool) -> (Arc<dyn Invoke>, Held) {
     let (enter, entered) = mpsc::unbounded_channel();
     let (drop, dropped) = mpsc::unbounded_channel();
-    let door = door(move |request| {
+    let door = door(move |mut request| {
         let (enter, drop) = (enter.clone(), drop.clone());
         async move {
             let _told = OnDrop(drop);
-            let _request = request;
+            if reads {
+                let _ = http_body_util::BodyExt::collect(request.body_mut()).await;
+            }
             let _ = enter.send(());
             std::future::pending().await
         }
