@@ -87,6 +87,11 @@ pub(crate) fn lost() -> StoreError {
     StoreError::Unknown { source: source(std::io::Error::other("the writer ended without an answer")) }
 }
 
+/// A read died of a bug before it answered.
+pub(crate) fn unread() -> StoreError {
+    StoreError::Unavailable { source: source(std::io::Error::other("the read ended without an answer")) }
+}
+
 pub(crate) fn starting(error: std::io::Error) -> StoreError {
     StoreError::Unavailable { source: source(error) }
 }

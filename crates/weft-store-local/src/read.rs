@@ -1,4 +1,4 @@
-//! Reading a shard: a few connections, used on the caller's thread, since a point read takes microseconds.
+//! Reading a shard: a few connections, each used by one reading thread at a time.
 
 use std::{
     ops::Deref,

@@ -14,7 +14,7 @@ use weft_types::Timestamp;
 
 use crate::{
     Options,
-    cache::{Cache, Found},
+    cache::{Cache, Found, Ticket},
     fail,
     folder::Folder,
     read::Readers,
@@ -46,12 +46,20 @@ impl Shards {
         Self { folder, options, open: RwLock::default(), uses: AtomicU64::new(0) }
     }
 
+    /// A shard that is open.
+    pub(crate) fn known(&self, shard: &Shard) -> Option<Arc<Open>> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner).get(shard).cloned()?;
+        open.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        Some(open)
+    }
+
+    /// Blocks on the disk where another shard must be closed first.
     pub(crate) fn open(&self, shard: &Shard) -> Arc<Open> {
-        let used = self.uses.fetch_add(1, Ordering::Relaxed);
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner).get(shard).cloned();
-        let open = open.unwrap_or_else(|| self.open_new(shard));
-        open.used.store(used, Ordering::Relaxed);
-        open
+        self.known(shard).unwrap_or_else(|| {
+            let open = self.open_new(shard);
+            open.used.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+            open
+        })
     }
 
     fn open_new(&self, shard: &Shard) -> Arc<Open> {
@@ -86,16 +94,19 @@ fn idle(all: &HashMap<Shard, Arc<Open>>) -> Option<Shard> {
 }
 
 impl Open {
-    pub(crate) fn get(&self, at: &At, now: Timestamp) -> Result<Option<Item>, StoreError> {
-        let item = match self.cache.get(at) {
-            Found::Hit(item) => item,
-            Found::Miss(ticket) => {
-                let item = self.readers.get(at, now)?;
-                self.cache.put(at, item.as_ref(), &ticket);
-                item
-            }
-        };
-        Ok(item.filter(|item| item.expires.is_none_or(|expires| expires > now)))
+    /// From memory alone. `Err` holds what a read of the file must show to be kept.
+    pub(crate) fn peek(&self, at: &At, now: Timestamp) -> Result<Option<Item>, Ticket> {
+        match self.cache.get(at) {
+            Found::Hit(item) => Ok(fresh(item, now)),
+            Found::Miss(ticket) => Err(ticket),
+        }
+    }
+
+    /// From the file, and kept in memory. Blocks on the disk.
+    pub(crate) fn fetch(&self, at: &At, now: Timestamp, ticket: &Ticket) -> Result<Option<Item>, StoreError> {
+        let item = self.readers.get(at, now)?;
+        self.cache.put(at, item.as_ref(), ticket);
+        Ok(fresh(item, now))
     }
 
     /// Where to hand jobs to the writer, which is started for the first.
@@ -109,4 +120,8 @@ impl Open {
         *writer = Some(started);
         jobs
     }
+}
+
+fn fresh(item: Option<Item>, now: Timestamp) -> Option<Item> {
+    item.filter(|item| item.expires.is_none_or(|expires| expires > now))
 }
