@@ -39,15 +39,23 @@ impl Pool {
         None
     }
 
-    /// Keeps an instance that ended well for the next call, or drops it where a bound is reached.
+    /// Keeps an instance that ended well for the next call, unless it is spent. Where as many are kept as may be, the
+    /// one that has been idle for longest goes: tenants that have left must not keep others from being warm.
     pub(crate) fn put(&self, live: Live, now: Timestamp, limits: &Limits) {
         if live.served >= limits.reuse || now.since(live.born) >= limits.age {
             return;
         }
-        let mut kept = self.0.lock();
-        if kept.len() < limits.warm as usize {
-            kept.push((live, now));
+        let max = limits.warm as usize;
+        if max == 0 {
+            return;
         }
+        let mut kept = self.0.lock();
+        let oldest = (0..kept.len()).filter(|_| kept.len() >= max).min_by_key(|at| kept[*at].1);
+        let gone = oldest.map(|at| kept.swap_remove(at));
+        kept.push((live, now));
+        drop(kept);
+        // Unmapping memory takes time: not under the lock.
+        drop(gone);
     }
 
     /// Drops instances that have not served since `before`. Returns how many are left.
