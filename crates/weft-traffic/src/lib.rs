@@ -24,20 +24,24 @@
 //! which waiter to wake. [`Policy::resolve`] folds the levels of a manifest into one policy, with origins.
 
 mod admission;
+pub mod balance;
 pub mod breaker;
 pub mod budget;
 #[allow(dead_code, reason = "used by the cores that follow")]
 mod chance;
 pub mod codel;
 mod compiled;
+mod endpoint;
 mod explain;
 pub mod gcra;
 pub mod gradient;
 mod head;
 mod host;
 mod lanes;
+mod locality;
 mod map;
 mod methods;
+pub mod outlier;
 mod pace;
 mod path;
 mod pattern;
@@ -56,6 +60,7 @@ pub use admission::{Admission, Admit, Limits, Ticket};
 pub use compiled::{CompiledRoute, RouteError};
 pub use explain::{Candidate, Explanation, Origin};
 pub use head::{Found, Miss, Param, RequestHead};
+pub use locality::{HEALTHY_MIN, Locality, Near, Spread};
 pub use policy::{Patch, Policy, Resolution};
 pub use priority::{PriorityAdmission, Told, Who, Why};
 pub use rate::{Per, Rate};
