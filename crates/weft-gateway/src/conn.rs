@@ -209,19 +209,25 @@ struct Service<H: Handler> {
 }
 
 impl<H: Handler> Service<H> {
-    fn take(&self, request: Request<Incoming>) -> (Arc<H>, H::Taken, InFlight) {
+    /// `None`: nothing more can be read of this connection, which ends.
+    fn take(&self, request: Request<Incoming>) -> Option<(Arc<H>, H::Taken, InFlight)> {
+        if self.pulse.is_spent() {
+            self.pulse.tell(Order::Abort);
+            return None;
+        }
         let guard = self.pulse.begin(self.h2);
         if !request.body().is_end_stream() {
             self.pulse.leave_unread();
         }
         let taken = self.handler.take(&self.peer, &mut self.memo.borrow_mut(), request);
-        (Arc::clone(&self.handler), taken, guard)
+        Some((Arc::clone(&self.handler), taken, guard))
     }
 }
 
 async fn exchange<H: Handler>(
-    (handler, taken, guard): (Arc<H>, H::Taken, InFlight),
+    taken: Option<(Arc<H>, H::Taken, InFlight)>,
 ) -> Result<Response<Flow<H::Body>>, Infallible> {
+    let Some((handler, taken, guard)) = taken else { return std::future::pending().await };
     Ok(handler.answer(taken).await.map(|body| Flow::new(body, guard)))
 }
 

@@ -19,7 +19,7 @@ use crate::{
     files,
     handler::{Handler, Peer, Refuse},
     hop,
-    inflow::{Inflow, Meter},
+    inflow::{Inflow, Meter, Wire},
     patience::Patience,
     problem::Problem,
     tail::Tail,
@@ -142,7 +142,7 @@ impl Edge {
                 let deadline = exchange.started.saturating_add(policy.timeout);
                 let body = match body {
                     None => weft_types::empty(),
-                    Some(body) => exchange.body(body, policy)?,
+                    Some(body) => exchange.body(body, policy, peer)?,
                 };
                 drop(found);
                 place(&mut parts, peer, authority);
@@ -243,11 +243,16 @@ impl Exchange {
     }
 
     /// The request's body as a stream, refused at once where its declared length is over the limit.
-    fn body(&mut self, body: Incoming, policy: &weft_traffic::Policy) -> Result<Body, Problem> {
+    fn body(&mut self, body: Incoming, policy: &weft_traffic::Policy, peer: &Peer) -> Result<Body, Problem> {
         if body.size_hint().lower() > policy.body_max {
             return Err(Problem::new(code::BODY_TOO_LARGE).closing());
         }
-        let (inflow, meter) = Inflow::new(body, policy.body_max, policy.idle, self.version >= Version::HTTP_2);
+        let wire = match self.version >= Version::HTTP_2 {
+            true => Wire::Stream,
+            false if body.size_hint().exact().is_none() => Wire::Chunks(Arc::clone(&peer.pulse)),
+            false => Wire::Bytes,
+        };
+        let (inflow, meter) = Inflow::new(body, policy.body_max, policy.idle, wire);
         self.meter = Some(meter);
         Ok(Body::new(inflow))
     }
@@ -276,6 +281,9 @@ fn target(parts: &Parts) -> Result<(), &'static str> {
         (Some(scheme), _) if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS => return Err("another scheme"),
         _ => {}
     }
+    if parts.uri.path_and_query().is_some_and(|target| !target.as_str().is_ascii()) {
+        return Err("a target that is not percent-encoded");
+    }
     match parts.uri.path() == "*" && parts.method != Method::OPTIONS {
         true => Err("only OPTIONS asks about the server as a whole"),
         false => Ok(()),
@@ -298,7 +306,10 @@ fn framing(peer: &Peer, parts: &Parts) -> Result<(), &'static str> {
     };
     match peer.pulse.heard_both_lengths(&line) {
         true => Err("both a transfer-encoding and a content-length"),
-        false => Ok(()),
+        false => {
+            peer.pulse.chunks_begin();
+            Ok(())
+        }
     }
 }
 

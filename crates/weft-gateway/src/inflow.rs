@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 use weft_types::{Code, Fault, Ran, code};
 
-use crate::hop;
+use crate::{hop, pulse::Pulse};
 
 /// What the exchange wants to know about a body that somebody else reads.
 #[derive(Debug, Default)]
@@ -59,14 +59,25 @@ pub(crate) struct Inflow {
     timer: Option<Pin<Box<Sleep>>>,
     armed: bool,
     over: bool,
-    h2: bool,
+    trailed: bool,
+    wire: Wire,
+}
+
+/// How a body comes.
+pub(crate) enum Wire {
+    /// As many bytes as the head said (HTTP/1).
+    Bytes,
+    /// In chunks, on the connection with this pulse (HTTP/1).
+    Chunks(Arc<Pulse>),
+    /// On a stream of its own (HTTP/2).
+    Stream,
 }
 
 impl Inflow {
-    pub(crate) fn new(body: Incoming, bytes_max: u64, idle: Duration, h2: bool) -> (Self, Arc<Meter>) {
+    pub(crate) fn new(body: Incoming, bytes_max: u64, idle: Duration, wire: Wire) -> (Self, Arc<Meter>) {
         let meter = Arc::new(Meter::default());
-        let (left, timer, armed, over) = (bytes_max, None, false, false);
-        let inflow = Self { body, meter: Arc::clone(&meter), left, idle, timer, armed, over, h2 };
+        let (left, timer, armed, over, trailed) = (bytes_max, None, false, false, false);
+        let inflow = Self { body, meter: Arc::clone(&meter), left, idle, timer, armed, over, trailed, wire };
         (inflow, meter)
     }
 
@@ -113,6 +124,7 @@ impl HttpBody for Inflow {
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     hop::strip_trailers(trailers);
+                    self.trailed = true;
                 }
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
                 if bytes > self.left {
@@ -128,9 +140,14 @@ impl HttpBody for Inflow {
                 self.fail(if gone { code::CLIENT_GONE } else { code::BAD_REQUEST }, Some(error))
             }
             // hyper takes a stream reset with NO_ERROR for a body's end. Its client left in the middle all the same.
-            None if self.h2 && !self.body.is_end_stream() => self.fail(code::CLIENT_GONE, None),
+            None if matches!(self.wire, Wire::Stream) && !self.body.is_end_stream() => {
+                self.fail(code::CLIENT_GONE, None)
+            }
             None => {
                 self.over = true;
+                if let (Wire::Chunks(pulse), false) = (&self.wire, self.trailed) {
+                    pulse.chunks_end();
+                }
                 Poll::Ready(None)
             }
         }

@@ -56,6 +56,8 @@ pub(crate) struct Pulse {
     pub(crate) streams: Streams,
     /// When the sweep last came by: a clock to within a second that costs nothing to read.
     swept: AtomicU64,
+    /// No further request can be told from what came before it.
+    spent: AtomicBool,
     begun: AtomicU32,
     given_up: AtomicU32,
 }
@@ -76,6 +78,7 @@ impl Pulse {
             heard: Mutex::default(),
             streams: Streams::default(),
             swept: AtomicU64::new(now),
+            spent: AtomicBool::new(false),
             begun: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
         }
@@ -156,6 +159,21 @@ impl Pulse {
             _ if most => self.tell(Order::Abort),
             _ => {}
         }
+    }
+
+    /// A body in chunks begins. hyper takes a line feed alone for a part of a trailer's line, and so might take the
+    /// next request for trailers: unless such a body is seen to end without any, nothing more may be read after it.
+    pub(crate) fn chunks_begin(&self) {
+        self.spent.store(true, Relaxed);
+    }
+
+    /// They ended, and no trailers came.
+    pub(crate) fn chunks_end(&self) {
+        self.spent.store(false, Relaxed);
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent.load(Relaxed)
     }
 
     pub(crate) fn write_stalled(&self) {
@@ -241,6 +259,9 @@ impl Drop for InFlight {
             if !self.answered {
                 self.pulse.gave_up();
             }
+        }
+        if self.pulse.is_spent() {
+            self.pulse.tell(Order::Finish);
         }
         self.pulse.idle_since.store(self.pulse.clock.now().as_nanos(), Relaxed);
         self.pulse.in_flight.fetch_sub(1, Relaxed);
