@@ -9,6 +9,8 @@ static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const STATE_MEMBERS: usize = 32;
 const STATE_BYTES: usize = 512;
+/// What goes first where a list is too long.
+const LARGE_MEMBER_BYTES: usize = 128;
 
 /// Continues the caller's trace, or begins one. `fresh` gives the ids: its lower half the span.
 ///
@@ -41,7 +43,7 @@ fn single(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(&TRACEPARENT).iter();
     let first = all.next()?;
     // More than one is as good as none: nobody knows which is meant.
-    if all.next().is_some() { None } else { first.to_str().ok() }
+    if all.next().is_some() { None } else { first.to_str().ok().map(ows) }
 }
 
 /// `00-TRACE-SPAN-FLAGS`, without the formatting machinery: this runs for every request.
@@ -60,26 +62,45 @@ fn hex(mut value: u128, digits: &mut [u8]) {
     }
 }
 
-/// All `tracestate` headers as one list, in order, empty members left out.
+/// All `tracestate` headers as one list, in order, empty members left out; of a key that comes twice the first,
+/// which is the latest, stays.
 ///
-/// `None`, which drops it whole, when a member is malformed, a key comes twice, or a bound is passed.
+/// `None`, which drops it whole, when a member is malformed or there are too many.
 fn state(headers: &HeaderMap) -> Option<Arc<str>> {
-    let mut list = String::new();
-    let mut keys: Vec<&str> = Vec::new();
+    let mut members: Vec<(&str, &str)> = Vec::new();
     for line in headers.get_all(&TRACESTATE) {
-        for member in line.to_str().ok()?.split(',').map(|m| m.trim_matches([' ', '\t'])).filter(|m| !m.is_empty()) {
+        for member in line.to_str().ok()?.split(',').map(ows).filter(|member| !member.is_empty()) {
             let (key, value) = member.split_once('=')?;
-            if !good_key(key) || !good_value(value) || keys.contains(&key) || keys.len() == STATE_MEMBERS {
+            if !good_key(key) || !good_value(value) {
                 return None;
             }
-            keys.push(key);
-            if !list.is_empty() {
-                list.push(',');
+            if members.iter().any(|(known, _)| *known == key) {
+                continue;
             }
-            list.push_str(member);
+            if members.len() == STATE_MEMBERS {
+                return None;
+            }
+            members.push((key, member));
         }
     }
-    (!list.is_empty() && list.len() <= STATE_BYTES).then(|| list.into())
+    shorten(&mut members);
+    let list: Vec<&str> = members.into_iter().map(|(_, member)| member).collect();
+    (!list.is_empty()).then(|| list.join(",").into())
+}
+
+/// Whole members go, the large ones first, then from the end, until what is left is short enough to hand on.
+fn shorten(members: &mut Vec<(&str, &str)>) {
+    let length = |members: &[(&str, &str)]| members.iter().map(|(_, member)| member.len() + 1).sum::<usize>();
+    if length(members) > STATE_BYTES + 1 {
+        members.retain(|(_, member)| member.len() <= LARGE_MEMBER_BYTES);
+    }
+    while length(members) > STATE_BYTES + 1 {
+        members.pop();
+    }
+}
+
+fn ows(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// `key`, or `tenant@system`: lower case, digits, `_-*/`.
@@ -147,11 +168,11 @@ mod tests {
     #[test]
     fn a_malformed_state_is_dropped_whole_and_the_parent_kept() {
         let (many, long) = ((0..33).map(|i| format!("k{i}=1")).collect::<Vec<_>>().join(","), "v".repeat(257));
-        let big = (0..3).map(|i| format!("k{i}={}", "v".repeat(200))).collect::<Vec<_>>().join(",");
-        let long = format!("a={long}");
+        let (long, key) = (format!("a={long}"), format!("{}=1", "k".repeat(257)));
+        let (tenant, system) = (format!("{}@a=1", "t".repeat(242)), format!("a@{}=1", "s".repeat(15)));
         let bad = [
-            "a", "=1", "a=", "A=1", "a b=1", "a=1,a=2", "a=b=c", "a@=1", "@a=1", "a@b@c=1", "a=\u{e9}", &many, &long,
-            &big,
+            "a", "=1", "a=", "A=1", "a b=1", "a =1", "a.b=1", "_a=1", "a=b=c", "a@=1", "@a=1", "a@b@c=1", "a@@b=1",
+            "a@1=1", "b=1,a=", "a=\u{e9}", "a=\t1\t2", &many, &long, &key, &tenant, &system,
         ];
         for state in bad {
             let mut headers = HeaderMap::new();
@@ -160,9 +181,32 @@ mod tests {
             let trace = join(&mut headers, (7, 9));
             assert!(trace.parent.is_some() && trace.state.is_none(), "{state}");
         }
-        for good in ["a=1", "0a=1", "t1@sys=x y", "a/b*c_d-e=~!"] {
+        let (key, tenant) = (format!("{}=1", "k".repeat(256)), format!("{}@{}=1", "1".repeat(241), "s".repeat(14)));
+        for good in ["a=1", "0a=1", "t1@sys=x y", "a= 1", "a/b*c_d-e=~!", &key, &tenant] {
             let (trace, _) = joined(&[("traceparent", PARENT), ("tracestate", good)]);
             assert_eq!(trace.state.as_deref(), Some(good));
         }
+    }
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_first_stays() {
+        for lines in [&["a=1,b=2,a=3"][..], &["a=1,b=2", "a=1"], &["a=1", "b=2,a=9,b=9"]] {
+            let lines: Vec<_> = lines.iter().map(|line| ("tracestate", *line)).collect();
+            let (trace, _) = joined(&[&[("traceparent", PARENT)], &lines[..]].concat());
+            assert_eq!(trace.state.as_deref(), Some("a=1,b=2"), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_list_loses_its_large_members_and_then_its_last() {
+        let member = |key: &str, length: usize| format!("{key}={}", "v".repeat(length - key.len() - 1));
+        let whole: Vec<String> = (0..8).map(|i| member(&format!("k{i}"), 63)).collect();
+        let list = whole.join(",");
+        assert_eq!(list.len(), 511);
+        let state = |list: &str| joined(&[("traceparent", PARENT), ("tracestate", list)]).0.state.expect("kept");
+        assert_eq!(&*state(&list), list);
+        assert_eq!(&*state(&format!("{},{list}", member("large", 129))), list);
+        assert_eq!(&*state(&format!("{list},last=1")), list);
+        assert_eq!(&*state(&member("large", 129)), member("large", 129), "alone it is short enough");
     }
 }
