@@ -1,6 +1,6 @@
 //! The door itself: which stage answers a call, and what is done around every call.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, future::poll_fn, pin::pin, sync::Arc};
 
 use arc_swap::ArcSwap;
 use weft_types::{Class, Clock, End, Fault, Invocation, Invoke, Outcome, Pending, Ran, Target, Usage, code};
@@ -37,11 +37,11 @@ impl Dispatch {
             return Outcome::failed(Fault::new(code::NOT_DEPLOYED, Ran::No), Class::Failure);
         };
         let began = self.clock.now();
-        let permit = match stage.gate.enter(began, call.deadline).await {
+        let permit = match queued(&stage, stage.gate.enter(began, call.deadline)).await {
             Ok(permit) => permit,
             Err(fault) => return refuse(&stage, fault),
         };
-        let mut flight = Flight::begin(&stage, &self.clock, began, permit);
+        let mut flight = Flight::begin(&stage, &self.clock, began, call.context.tenant.clone(), permit);
         let Outcome { reply, class, end } = stage.component.invoke(call).await;
         if let Err(fault) = &reply {
             log(&stage, fault);
@@ -56,6 +56,27 @@ impl Invoke for Dispatch {
     fn invoke(&self, call: Invocation) -> Pending<'_, Outcome> {
         Box::pin(self.run(call))
     }
+}
+
+/// Waits for a place; a call that does not get one at once is counted as waiting until it does, or leaves.
+async fn queued<T>(stage: &Stage, enter: impl Future<Output = T>) -> T {
+    struct Counted<'a>(&'a Stage);
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.meter.queue_left();
+        }
+    }
+    let mut waiting = None;
+    let mut enter = pin!(enter);
+    poll_fn(|cx| {
+        let polled = enter.as_mut().poll(cx);
+        if polled.is_pending() && waiting.is_none() {
+            stage.meter.queue_entered();
+            waiting = Some(Counted(stage));
+        }
+        polled
+    })
+    .await
 }
 
 fn refuse(stage: &Stage, fault: Fault) -> Outcome {

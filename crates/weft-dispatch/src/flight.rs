@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weft_types::{Class, Clock, Code, Fault, Timestamp, Usage, code};
+use weft_types::{Class, Clock, Code, Fault, Tenant, Timestamp, Usage, code};
 
 use crate::{gate::Permit, stage::Stage};
 
@@ -13,14 +13,21 @@ pub(crate) struct Flight {
     /// Unknown until the Head: a flight dropped before that was cancelled by its caller.
     judged: Option<(Class, Option<Code>)>,
     usage: Usage,
+    tenant: Tenant,
     _permit: Permit,
 }
 
 impl Flight {
-    pub(crate) fn begin(stage: &Arc<Stage>, clock: &Arc<dyn Clock>, began: Timestamp, permit: Permit) -> Self {
+    pub(crate) fn begin(
+        stage: &Arc<Stage>,
+        clock: &Arc<dyn Clock>,
+        began: Timestamp,
+        tenant: Tenant,
+        permit: Permit,
+    ) -> Self {
         stage.meter.began();
         let usage = Usage::default();
-        Self { stage: Arc::clone(stage), clock: Arc::clone(clock), began, judged: None, usage, _permit: permit }
+        Self { stage: Arc::clone(stage), clock: Arc::clone(clock), began, judged: None, usage, tenant, _permit: permit }
     }
 
     /// The Head is decided.
@@ -46,6 +53,6 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let (class, code) = self.judged.unwrap_or((Class::CallerFault, Some(code::CLIENT_GONE)));
         let took = self.clock.now().since(self.began);
-        self.stage.meter.ended(class, code, took, &self.usage);
+        self.stage.meter.ended(class, code, took, &self.usage, &self.tenant);
     }
 }

@@ -182,6 +182,7 @@ impl Component {
                 return this.fresh(&pre, tenant, input, &call).await;
             };
             this.stats.reused.fetch_add(1, Relaxed);
+            this.lent.meter.reused();
             let again = if this.reuse.is_untried() { input.copy() } else { None };
             let result = serve(&mut live, input, &call).await;
             if result.is_ok() && call.head_is_open() && !this.reuse.is_known_to_work() {
@@ -227,6 +228,7 @@ impl Component {
             }
             Err(error) => {
                 let refused = live.store.data().memory.refused;
+                live.store.data_mut().counted.lost = true;
                 Finished { result: Err(judge::fault(&error, refused)), live: None }
             }
         }
@@ -264,7 +266,10 @@ impl Component {
         };
         match exports {
             Ok(exports) => Ok(Live { store, exports, tenant, born: self.host.clock.now(), served: 0 }),
-            Err(error) => Err(judge::fault(&error, store.data().memory.refused)),
+            Err(error) => {
+                store.data_mut().counted.lost = true;
+                Err(judge::fault(&error, store.data().memory.refused))
+            }
         }
     }
 
@@ -280,8 +285,16 @@ impl Component {
         let used = Timestamp::from_nanos(self.used.load(Relaxed));
         let caches = [&self.host.plain.cache, &self.host.concurrent.cache];
         let kept_on_disk = caches.into_iter().flatten().any(|cache| cache.holds(&self.digest));
-        if left == 0 && kept_on_disk && used < before(code) {
-            self.loaded.store(None);
+        if left == 0 && kept_on_disk && used < before(code) && self.loaded.swap(None).is_some() {
+            self.host.services.meters().code_gone(true);
+        }
+    }
+}
+
+impl Drop for Component {
+    fn drop(&mut self) {
+        if self.loaded.load().is_some() {
+            self.host.services.meters().code_gone(false);
         }
     }
 }

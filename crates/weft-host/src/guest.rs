@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{
 use crate::{
     call::Call,
     limits::Memory,
-    services::{self, Lent, OpenSpans, Stdio},
+    services::{self, Counted, Lent, OpenSpans, Stdio},
 };
 
 /// Resources that one instance may hold at once.
@@ -27,6 +27,7 @@ pub(crate) struct Guest {
     pub(crate) memory: Memory,
     stdio: Option<Arc<Stdio>>,
     spans: OpenSpans,
+    pub(crate) counted: Counted,
 }
 
 impl Guest {
@@ -34,6 +35,7 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         Self {
+            counted: Counted::new(&lent.meter),
             table,
             wasi: None,
             http: WasiHttpCtx::new(),

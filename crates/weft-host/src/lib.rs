@@ -29,7 +29,8 @@ pub use engine::{Host, HostOptions};
 pub use grants::{Folder, Grants, Isolation, Limits};
 pub use load::{ComponentSpec, Handler, LoadError, Source};
 pub use services::{
-    Attributes, Buckets, ExponentialPoint, GuestLine, GuestLog, GuestLogs, GuestMetric, GuestScope, GuestSpan,
-    GuestSpans, HistogramPoint, LendError, LogLevel, LogSource, MetricData, Number, NumberPoint, OutboundOptions,
-    OutboundRules, Resolve, Secret, Services, SpanEvent, SpanKind, SpanLink, SpanStatus, Stores,
+    Attributes, Buckets, CodeFrom, ExponentialPoint, GuestLine, GuestLog, GuestLogs, GuestMetric, GuestScope,
+    GuestSpan, GuestSpans, HistogramPoint, InstanceMeter, LendError, LogLevel, LogSource, Meters, MetricData, Number,
+    NumberPoint, OutboundOptions, OutboundRules, Resolve, Secret, Services, SpanEvent, SpanKind, SpanLink, SpanStatus,
+    Stores,
 };

@@ -14,7 +14,7 @@ use crate::{
     guest::Guest,
     http_values,
     limits::TABLE_ELEMENTS_MAX,
-    services::{self, LendError},
+    services::{self, CodeFrom, LendError},
 };
 
 /// One component of one revision, as it is to be run.
@@ -188,18 +188,28 @@ const PAGE_BYTES_LOG2: u32 = 16;
 ///
 /// `memory_limit` is that of one instance, in bytes.
 pub(crate) fn load(shared: &Shared, source: &Source, memory_limit: u64) -> Result<Pre, LoadError> {
+    let began = shared.clock.now();
+    let (pre, from) = load_from(shared, source, memory_limit)?;
+    shared.services.meters().code_ready(from, shared.clock.now().since(began));
+    Ok(pre)
+}
+
+fn load_from(shared: &Shared, source: &Source, memory_limit: u64) -> Result<(Pre, CodeFrom), LoadError> {
     let digest = source.digest();
+    let mut from = CodeFrom::Compiler;
     for side in [&shared.plain, &shared.concurrent] {
-        if let Some(compiled) = side.cache.as_ref().and_then(|cache| cache.load(&side.engine, &digest)) {
+        let Some(cache) = side.cache.as_ref().filter(|cache| cache.holds(&digest)) else { continue };
+        if let Some(compiled) = cache.load(&side.engine, &digest) {
             declared(&compiled, source)?.within(memory_limit)?;
-            return link(side, &compiled);
+            return Ok((link(side, &compiled)?, CodeFrom::Cache));
         }
+        from = CodeFrom::StaleCache;
     }
     let wasm = source.read()?;
     let surface = surface(&wasm)?;
     surface.declared.within(memory_limit)?;
     let side = choose(shared, &surface)?;
-    link(side, &compile(side, &wasm, &digest)?)
+    Ok((link(side, &compile(side, &wasm, &digest)?)?, from))
 }
 
 /// As [`surface`] says it, without reading the component where its compiled code can tell: the limit may have been

@@ -9,6 +9,7 @@ mod admin;
 mod deploy;
 mod explain;
 mod guest_logs;
+mod guest_meters;
 mod guest_spans;
 mod keeper;
 mod load;

@@ -31,6 +31,7 @@ use crate::{
     admin::Admin,
     deploy::World,
     guest_logs::Sinks,
+    guest_meters::EngineMeters,
     guest_spans::Spans,
     keeper::Keeper,
     metered::Metered,
@@ -206,7 +207,8 @@ impl Node {
         let secrets = Secrets::new(config.secrets.clone());
         let (spans, exporter) = export(config, &secrets, &telemetry)?;
         let guest_spans = Arc::new(Spans(spans.clone()));
-        host.services = Services { stores, logs: Arc::new(logs), spans: guest_spans, ..Services::default() };
+        let meters = Arc::new(EngineMeters(Arc::clone(&telemetry.metrics)));
+        host.services = Services { stores, logs: Arc::new(logs), spans: guest_spans, meters, ..Services::default() };
         let host = Host::new(host).map_err(|error| NodeError::Engine(format!("{error:#}")))?;
         let dispatch = Dispatch::new(Arc::clone(&telemetry.clock));
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));

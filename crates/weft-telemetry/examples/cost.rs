@@ -14,7 +14,7 @@ use weft_telemetry::{
     metrics::{Build, Method, Metrics},
     trace::{SpanRecord, SpanSink},
 };
-use weft_types::{Class, ManualClock, Name, Trace, Usage};
+use weft_types::{Class, ManualClock, Name, Tenant, Trace, Usage};
 
 /// Enough that the kernel's clock tick does not matter.
 const CALLS: u32 = 1_000_000;
@@ -81,16 +81,17 @@ fn metrics(threads: usize) {
     let component = metrics.component(&name("orders"), &name("api"));
     let usage = Usage { cpu: Duration::from_micros(20), memory_peak: 1 << 20, bytes_in: 100, bytes_out: 2000 };
     let took = |at: u32| Duration::from_nanos(u64::from(at) * 997 % 10_000_000);
+    let nobody = Tenant::default();
     row("a request: route and component, all counts", threads, |at| {
         route.began();
         component.began();
         component.instance_reused();
-        component.ended(Class::Ok, None, took(at), &usage);
+        component.ended(Class::Ok, None, took(at), &usage, &nobody);
         route.ended(Method::of("GET"), 200, took(at));
     });
     row("  of it the component's", threads, |at| {
         component.began();
-        component.ended(Class::Ok, None, took(at), &usage);
+        component.ended(Class::Ok, None, took(at), &usage, &nobody);
     });
     row("  of it the route's", threads, |at| {
         route.began();
@@ -158,7 +159,7 @@ fn scrape() {
     for (route, component) in &all {
         route.began();
         component.began();
-        component.ended(Class::Ok, None, Duration::from_millis(1), &usage);
+        component.ended(Class::Ok, None, Duration::from_millis(1), &usage, &Tenant::default());
         route.ended(Method::of("GET"), 200, Duration::from_millis(1));
     }
     let began = Instant::now();

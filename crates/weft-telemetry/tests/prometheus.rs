@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 use weft_telemetry::metrics::{Build, CONTENT_TYPE, CodeFrom, Method, Metrics};
-use weft_types::{Class, Name, Usage, code};
+use weft_types::{Class, Name, Tenant, Usage, code};
 
 /// Longer than a slow machine needs; nothing waits for it when all is well.
 const LONG: Duration = Duration::from_secs(60);
@@ -125,14 +125,18 @@ fn a_real_prometheus_reads_every_series() {
         route.began();
         api.began();
         api.instance_created();
-        api.ended(Class::Ok, None, Duration::from_millis(3), &usage);
+        api.ended(Class::Ok, None, Duration::from_millis(3), &usage, &Tenant(Some("acme".into())));
         route.ended(Method::of("GET"), 200, Duration::from_millis(4));
     }
     api.began();
-    api.ended(Class::Failure, Some(code::GUEST_TRAP), Duration::from_micros(20), &Usage::default());
+    let small = Usage { bytes_in: 1, ..Usage::default() };
+    api.ended(Class::Failure, Some(code::GUEST_TRAP), Duration::from_micros(20), &small, &Tenant::default());
+    api.instance_reused();
+    api.instance_dropped(true);
     api.refused(Class::Shed, code::OVERLOADED);
     gone.refused(Class::Shed, code::OVERLOADED);
     metrics.node().fault(Class::CallerFault, code::NO_ROUTE);
+    metrics.node().code_loaded.up();
     metrics.node().code_ready(CodeFrom::Compiler, Duration::from_secs(2));
     let store = metrics.store("embedded");
     store.committed(Duration::from_millis(2));
@@ -157,7 +161,18 @@ fn a_real_prometheus_reads_every_series() {
         (r#"weft_guest_cpu_seconds_total{application="orders"}"#, "0.75"),
         (r#"weft_guest_memory_peak_bytes{application="orders"}"#, "2097152"),
         (r#"weft_bytes_out_total{application="orders"}"#, "60"),
-        (r#"weft_instances_live{application="orders"}"#, "3"),
+        (r#"weft_bytes_in_total{application="orders"}"#, "31"),
+        (r#"weft_instances_live{application="orders"}"#, "2"),
+        (r#"weft_instances_created_total{application="orders"}"#, "3"),
+        (r#"weft_instances_reused_total{application="orders"}"#, "1"),
+        (r#"weft_instances_lost_total{application="orders"}"#, "1"),
+        (r#"weft_tenant_invocations_total{application="orders",tenant="acme"}"#, "3"),
+        (r#"weft_tenant_guest_cpu_seconds_total{application="orders",tenant="acme"}"#, "0.75"),
+        (r#"weft_tenant_bytes_in_total{application="orders",tenant="acme"}"#, "30"),
+        (r#"weft_tenant_bytes_out_total{component="api",tenant="acme"}"#, "60"),
+        (r#"weft_tenant_guest_memory_peak_bytes{tenant="acme"}"#, "2097152"),
+        (r#"weft_tenant_bytes_in_total{application="orders",tenant=""}"#, "1"),
+        (r#"weft_code_loaded"#, "1"),
         (r#"weft_queue_waiting{application="orders"}"#, "0"),
         (
             r#"http_server_request_duration_seconds_count{http_route="/say/\"hi\"\\:id\n",http_request_method="GET",http_response_status_code="200",server_address="orders.example.com"}"#,

@@ -11,6 +11,7 @@ use weft_types::{Clock, Code, Name, code};
 use super::{
     keyvalue::Bucket,
     log::{GuestLog, GuestLogs, NoLogs},
+    meter::{InstanceMeter, Meters, NoMeters},
     otel::{GuestSpans, NoSpans},
     outbound::{Outbound, OutboundOptions, Sender, Told},
     refusal::{self, Refusals},
@@ -23,6 +24,7 @@ pub struct Services {
     pub stores: Arc<dyn Stores>,
     pub logs: Arc<dyn GuestLogs>,
     pub spans: Arc<dyn GuestSpans>,
+    pub meters: Arc<dyn Meters>,
     pub outbound: OutboundOptions,
 }
 
@@ -32,6 +34,7 @@ impl Default for Services {
             stores: Arc::new(NoStores),
             logs: Arc::new(NoLogs),
             spans: Arc::new(NoSpans),
+            meters: Arc::new(NoMeters),
             outbound: OutboundOptions::default(),
         }
     }
@@ -41,6 +44,12 @@ impl Default for Services {
 pub(crate) struct Ready {
     services: Services,
     outbound: Arc<Outbound>,
+}
+
+impl Ready {
+    pub(crate) fn meters(&self) -> &dyn Meters {
+        &*self.services.meters
+    }
 }
 
 impl From<Services> for Ready {
@@ -118,6 +127,7 @@ pub(crate) struct Lent {
     stores: BTreeMap<String, Arc<Bucket>>,
     pub(super) home: Option<Arc<dyn Store>>,
     log: Arc<dyn GuestLog>,
+    pub(crate) meter: Arc<dyn InstanceMeter>,
     pub(super) spans: Arc<dyn GuestSpans>,
     sender: Sender,
     refusals: Arc<Refusals>,
@@ -155,6 +165,7 @@ impl Lent {
             shard,
             stores,
             log: services.logs.open(application, component, &secrets),
+            meter: services.meters.open(application, component),
             spans: Arc::clone(&services.spans),
             sender: Sender::new(Arc::clone(outbound), grants.outbound.clone()),
             refusals: Arc::default(),

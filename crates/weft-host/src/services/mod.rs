@@ -13,6 +13,7 @@ mod keyvalue;
 mod lend;
 mod log;
 mod logging;
+mod meter;
 mod otel;
 mod outbound;
 mod refusal;
@@ -27,6 +28,8 @@ pub(crate) use keyvalue::link_for;
 pub use lend::{LendError, Services, Stores};
 pub(crate) use lend::{Lent, Ready};
 pub use log::{GuestLine, GuestLog, GuestLogs, LogLevel, LogSource};
+pub(crate) use meter::Counted;
+pub use meter::{CodeFrom, InstanceMeter, Meters};
 pub(crate) use otel::Open as OpenSpans;
 pub use otel::{
     Attributes, Buckets, ExponentialPoint, GuestMetric, GuestScope, GuestSpan, GuestSpans, HistogramPoint, MetricData,

@@ -121,7 +121,7 @@ fn component_status(part: &Part) -> ComponentStatus {
         shed: totals.shed,
         active: active.into(),
         waiting: waiting.into(),
-        instances: part.stage.component.stats().instances_created,
+        instances: totals.instances,
     }
 }
 

@@ -9,11 +9,13 @@ mod render;
 mod route;
 mod shard;
 mod tally;
+mod tenant;
 
 pub use component::{ComponentMeter, Counts};
 pub use node::{CodeFrom, Count, Level, NodeMeter, StoreMeter};
 pub use render::CONTENT_TYPE;
 pub use route::{Method, RouteMeter};
+pub use tenant::{OTHERS, TENANTS_MAX};
 
 use std::{
     collections::BTreeMap,

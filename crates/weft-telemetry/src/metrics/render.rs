@@ -142,6 +142,7 @@ fn components(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result
     let cpu = read.iter().map(|(labels, one)| (*labels, one.cpu_seconds));
     counters(out, "weft_guest_cpu_seconds", "Time spent running the guest", cpu)?;
     instances(&read, out)?;
+    tenants(&read, out)?;
     type Of = fn(&ComponentReading) -> u64;
     let counts: [(&str, &str, Of); 4] = [
         ("weft_bytes_in", "Bytes of bodies that the component was given", |one| one.bytes_in),
@@ -187,7 +188,29 @@ fn instances(read: &[(Labels<'_>, ComponentReading)], out: &mut DescriptorEncode
     let created = read.iter().map(|(labels, one)| (*labels, one.created));
     counters(out, "weft_instances_created", "Instances made", created)?;
     let reused = read.iter().map(|(labels, one)| (*labels, one.reused));
-    counters(out, "weft_instances_reused", "Invocations that met an instance in use before", reused)
+    counters(out, "weft_instances_reused", "Invocations that met an instance in use before", reused)?;
+    let lost = read.iter().map(|(labels, one)| (*labels, one.lost));
+    counters(out, "weft_instances_lost", "Instances that a failure of their guest ended", lost)
+}
+
+/// Use by tenant; an empty name is that of calls without one.
+fn tenants(read: &[(Labels<'_>, ComponentReading)], out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let each = || {
+        read.iter().flat_map(|([application, component], one)| {
+            one.tenants.iter().map(|(tenant, used)| ([*application, *component, ("tenant", &**tenant)], used))
+        })
+    };
+    let calls = each().map(|(labels, used)| (labels, used.calls));
+    counters(out, "weft_tenant_invocations", "Admitted invocations that ended, by tenant", calls)?;
+    let cpu = each().map(|(labels, used)| (labels, used.cpu_nanos as f64 / 1e9));
+    counters(out, "weft_tenant_guest_cpu_seconds", "Time spent running the guest, by tenant", cpu)?;
+    let bytes = each().map(|(labels, used)| (labels, used.bytes_in));
+    counters(out, "weft_tenant_bytes_in", "Bytes of bodies that the component was given, by tenant", bytes)?;
+    let bytes = each().map(|(labels, used)| (labels, used.bytes_out));
+    counters(out, "weft_tenant_bytes_out", "Bytes of bodies that the component answered, by tenant", bytes)?;
+    let named = each().filter(|([.., (_, tenant)], _)| !tenant.is_empty());
+    let peak = named.map(|(labels, used)| (labels, used.memory_peak as f64));
+    gauges(out, "weft_tenant_guest_memory_peak_bytes", "Largest linear memory that a call of the tenant met", peak)
 }
 
 /// A histogram without observations is twenty lines about nothing.
