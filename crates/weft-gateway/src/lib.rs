@@ -4,8 +4,9 @@
 //! ```text
 //! listen   accept, cap, sweep, drain
 //!   conn     TLS · which HTTP · hyper · closing in peace          pulse: what a connection waits for, since when
+//!     streams  those of an HTTP/2 connection: unread ones end, and clients that give up most are sent away
 //!     edge     head checked → route → Invocation → Outcome          authority · hop · trace · inflow
-//!       answer · tail    an answer as long as it says, observed to its end      problem · status
+//!       answer · tail    an answer as long as it says, its exchange told of at its end      problem · status
 //! ```
 //!
 //! The hot path allocates what it hands on (the request, the invocation's future) and little else; it arms no

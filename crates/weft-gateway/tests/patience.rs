@@ -12,6 +12,10 @@ use bytes::Bytes;
 use common::{context, door, local, raw, route, table};
 use http::Response;
 use http_body::Frame;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use weft_gateway::Gateway;
 use weft_traffic::{Action, Policy};
 use weft_types::{Body, Fault};
@@ -53,6 +57,36 @@ async fn an_answer_that_stands_still_is_broken_off() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("word "), "{answer}");
     assert!(!answer.ends_with("0\r\n\r\n"), "it must not look whole: {answer}");
     assert!((5..6).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_always_there_ends_with_its_lifetime_for_a_client_that_reads_slowly() {
+    let mut spec = route("/*", &[], Action::Component(context()));
+    spec.policy = Policy { lifetime: Duration::from_secs(20), ..Policy::default() };
+    let endless = door(|_| async { Ok(Response::new(Body::new(Flood))) });
+    let gateway = Gateway::new(endless, table(vec![spec])).serve(local());
+    let mut stream = TcpStream::connect(gateway.address()).await.expect("connects");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sends");
+    let began = tokio::time::Instant::now();
+    let mut part = vec![0; 1 << 20];
+    // Never still for long, and never at the end of what there is.
+    while stream.read(&mut part).await.is_ok_and(|n| n > 0) && began.elapsed() < Duration::from_secs(600) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // What was sent before is still read from the kernel's buffers.
+    assert!((20..60).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+}
+
+/// A frame whenever one is asked for.
+struct Flood;
+
+impl http_body::Body for Flood {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 16_384])))))
+    }
 }
 
 #[tokio::test(start_paused = true)]
