@@ -282,12 +282,34 @@ impl Component {
     pub fn sweep(&self, now: Timestamp, instances: Duration, code: Duration) {
         let before = |age: Duration| Timestamp::from_nanos(now.as_nanos().saturating_sub(age.as_nanos() as u64));
         let left = self.pool.sweep(before(instances));
-        let used = Timestamp::from_nanos(self.used.load(Relaxed));
+        if left == 0 && self.used() < before(code) {
+            self.evict();
+        }
+    }
+
+    /// When it was last called, or loaded.
+    pub fn used(&self) -> Timestamp {
+        Timestamp::from_nanos(self.used.load(Relaxed))
+    }
+
+    /// Bytes of compiled code that it holds in memory: mapped from the cache, not all of it resident.
+    pub fn code_bytes(&self) -> u64 {
+        self.loaded.load().as_ref().map_or(0, |pre| pre.code_bytes())
+    }
+
+    /// Drops warm instances and code. Calls in progress keep theirs. Not where no cache has it: it would have to be
+    /// compiled again. Answers whether there was any.
+    pub fn evict(&self) -> bool {
         let caches = [&self.host.plain.cache, &self.host.concurrent.cache];
-        let kept_on_disk = caches.into_iter().flatten().any(|cache| cache.holds(&self.digest));
-        if left == 0 && kept_on_disk && used < before(code) && self.loaded.swap(None).is_some() {
+        if !caches.into_iter().flatten().any(|cache| cache.holds(&self.digest)) {
+            return false;
+        }
+        self.pool.sweep(Timestamp::MAX);
+        let held = self.loaded.swap(None).is_some();
+        if held {
             self.host.services.meters().code_gone(true);
         }
+        held
     }
 }
 

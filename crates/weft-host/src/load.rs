@@ -140,6 +140,16 @@ pub(crate) enum Pre {
 }
 
 impl Pre {
+    pub(crate) fn code_bytes(&self) -> u64 {
+        let compiled = match self {
+            Self::Http2(pre) => pre.instance_pre().component(),
+            Self::Http3(pre) => pre.instance_pre().component(),
+            Self::Values(pre) => pre.instance_pre().component(),
+        };
+        let range = compiled.image_range();
+        (range.end as usize - range.start as usize) as u64
+    }
+
     pub(crate) fn handler(&self) -> Handler {
         match self {
             Self::Http2(_) => Handler::Http2,

@@ -63,15 +63,12 @@ pub struct Listen {
     pub admin: Option<String>,
 }
 
-/// One certificate.
+/// One certificate, for the names that are in it. The first is for clients that name no host, or one that no certificate
+/// has.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-table" = "[tls]"))]
 pub struct Tls {
-    /// Server names that it is for; `*.example.com` stands for one label. Absent: those in the certificate.
-    #[serde(default)]
-    #[schemars(extend("examples" = [["shop.example.com"]]))]
-    pub hosts: Vec<String>,
     /// The chain as PEM, relative to the file's own folder.
     #[schemars(extend("x-form" = "path", "examples" = ["tls/shop.pem"]))]
     pub cert: String,
@@ -137,9 +134,16 @@ pub struct NodeLimits {
     /// Instances at once in the whole node.
     #[schemars(range(min = 1, max = 100_000), extend("default" = 1_000))]
     pub instances: Option<u32>,
-    /// Compiled code kept in memory; the least used is evicted.
+    /// Compiled code kept in memory, looked at every few seconds: beyond that, what was used longest ago is evicted. It
+    /// comes back from the data folder within milliseconds.
     #[schemars(extend("default" = "1GiB"))]
     pub code: Option<Size>,
+    /// Code that no call has used for so long is evicted.
+    #[schemars(extend("default" = "5m"))]
+    pub code_idle: Option<Time>,
+    /// A warm instance that no call has used for so long is dropped.
+    #[schemars(extend("default" = "30s"))]
+    pub instance_idle: Option<Time>,
 }
 
 /// Logs, on standard error.
@@ -213,6 +217,8 @@ pub struct NodeConfig {
     pub instances: u32,
     /// Bytes.
     pub code_max: u64,
+    pub code_idle: Duration,
+    pub instance_idle: Duration,
     pub log_format: Option<LogFormat>,
     pub log_level: Level,
     pub otlp: Option<Export>,
@@ -221,8 +227,6 @@ pub struct NodeConfig {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// Empty: the names in the certificate.
-    pub hosts: Vec<String>,
     pub cert: PathBuf,
     pub key: PathBuf,
 }
@@ -263,6 +267,8 @@ impl Default for NodeConfig {
             drain: Duration::from_secs(30),
             instances: 1_000,
             code_max: 1 << 30,
+            code_idle: Duration::from_secs(5 * 60),
+            instance_idle: Duration::from_secs(30),
             log_format: None,
             log_level: Level::Info,
             otlp: None,

@@ -98,17 +98,8 @@ impl Resolver<'_> {
             let spot = at.item(i);
             self.file(&tls.cert, spot.key("cert").value_span());
             self.file(&tls.key, spot.key("key").value_span());
-            for (j, host) in tls.hosts.iter().enumerate() {
-                if let Some(first) = node.tls[..i].iter().position(|other| other.hosts.contains(host)) {
-                    let message = format!("`{}` has two certificates", shown(host));
-                    let span = spot.key("hosts").item(j).value_span();
-                    let problem = Problem::at(self.source, span, code::MANIFEST_DUPLICATE, message, "again here");
-                    let problem = problem.mark(at.item(first).key("hosts").value_span(), "first here");
-                    self.problems.push(problem.help("name each host in one `[[tls]]`"));
-                }
-            }
             let (cert, key) = (self.folder.join(&tls.cert), self.folder.join(&tls.key));
-            config.tls.push(Certificate { hosts: tls.hosts.clone(), cert, key });
+            config.tls.push(Certificate { cert, key });
         }
     }
 
@@ -138,6 +129,8 @@ impl Resolver<'_> {
         set(&mut config.drain, limits.drain.map(|time| time.0));
         set(&mut config.instances, limits.instances);
         set(&mut config.code_max, limits.code.map(|size| size.0));
+        set(&mut config.code_idle, limits.code_idle.map(|time| time.0));
+        set(&mut config.instance_idle, limits.instance_idle.map(|time| time.0));
         if !(8 << 10..=1 << 20).contains(&config.head_max) {
             let span = at.key("head").value_span();
             self.problem(span, code::MANIFEST_TYPE, "a head's size is from 8KiB to 1MiB", "such as `head = \"32KiB\"`");

@@ -1205,11 +1205,9 @@ fn a_node_whose_files_are_missing() {
 node = 1
 listen = { http = [], https = ["0.0.0.0:443", "0.0.0.0:443"] }
 [[tls]]
-hosts = ["a.example"]
 cert = "a.pem"
 key = "a.key"
 [[tls]]
-hosts = ["b.example", "a.example"]
 cert = "b.pem"
 key = "b.key"
 [secrets]
@@ -1231,70 +1229,53 @@ file = "secrets.toml"
             file-missing
 
               × `a.pem` does not exist
-               ╭─[node.toml:6:8]
-             5 │ hosts = ["a.example"]
-             6 │ cert = "a.pem"
+               ╭─[node.toml:5:8]
+             4 │ [[tls]]
+             5 │ cert = "a.pem"
                ·        ───┬───
                ·           ╰── here
-             7 │ key = "a.key"
+             6 │ key = "a.key"
                ╰────
               help: paths are relative to the folder of node.toml
             file-missing
 
               × `a.key` does not exist
-               ╭─[node.toml:7:7]
-             6 │ cert = "a.pem"
-             7 │ key = "a.key"
+               ╭─[node.toml:6:7]
+             5 │ cert = "a.pem"
+             6 │ key = "a.key"
                ·       ───┬───
                ·          ╰── here
-             8 │ [[tls]]
+             7 │ [[tls]]
                ╰────
               help: paths are relative to the folder of node.toml
-            manifest-duplicate
-
-              × `a.example` has two certificates
-                ╭─[node.toml:9:23]
-              4 │ [[tls]]
-              5 │ hosts = ["a.example"]
-                ·         ──────┬──────
-                ·               ╰── first here
-              6 │ cert = "a.pem"
-              7 │ key = "a.key"
-              8 │ [[tls]]
-              9 │ hosts = ["b.example", "a.example"]
-                ·                       ─────┬─────
-                ·                            ╰── again here
-             10 │ cert = "b.pem"
-                ╰────
-              help: name each host in one `[[tls]]`
             file-missing
 
               × `b.pem` does not exist
-                ╭─[node.toml:10:8]
-              9 │ hosts = ["b.example", "a.example"]
-             10 │ cert = "b.pem"
-                ·        ───┬───
-                ·           ╰── here
-             11 │ key = "b.key"
-                ╰────
+               ╭─[node.toml:8:8]
+             7 │ [[tls]]
+             8 │ cert = "b.pem"
+               ·        ───┬───
+               ·           ╰── here
+             9 │ key = "b.key"
+               ╰────
               help: paths are relative to the folder of node.toml
             file-missing
 
               × `b.key` does not exist
-                ╭─[node.toml:11:7]
-             10 │ cert = "b.pem"
-             11 │ key = "b.key"
+                ╭─[node.toml:9:7]
+              8 │ cert = "b.pem"
+              9 │ key = "b.key"
                 ·       ───┬───
                 ·          ╰── here
-             12 │ [secrets]
+             10 │ [secrets]
                 ╰────
               help: paths are relative to the folder of node.toml
             file-missing
 
               × `secrets.toml` does not exist
-                ╭─[node.toml:13:8]
-             12 │ [secrets]
-             13 │ file = "secrets.toml"
+                ╭─[node.toml:11:8]
+             10 │ [secrets]
+             11 │ file = "secrets.toml"
                 ·        ───────┬──────
                 ·               ╰── here
                 ╰────

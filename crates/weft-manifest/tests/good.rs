@@ -243,7 +243,6 @@ fn a_node_has_defaults_for_what_it_does_not_say() {
         https = ["0.0.0.0:443", "[::]:443"]
         admin = "127.0.0.1:9000"
         [[tls]]
-        hosts = ["shop.example"]
         cert = "shop.pem"
         key = "/keys/shop.key"
         [secrets]

@@ -29,6 +29,5 @@ pub use keeper::{KeepError, Keeper};
 pub use lower::{Sources, lower, revision, source, sources};
 pub use node::{Addresses, Closed, Node, NodeError};
 pub use secrets::{Given, Granted, SecretError, Secrets};
-pub use sweep::Idle;
 pub use telemetry::Telemetry;
 pub use weft_host::LoadError;

@@ -179,6 +179,7 @@ pub struct Closed {
     node: Arc<Node>,
     doors: Doors,
     gateway: Gateway,
+    idle: Idle,
 }
 
 impl std::ops::Deref for Closed {
@@ -238,7 +239,8 @@ impl Node {
             housekeeper: Mutex::default(),
             refuses,
         });
-        Ok(Closed { node, doors, gateway })
+        let idle = Idle { instances: config.instance_idle, code: config.code_idle, code_max: config.code_max };
+        Ok(Closed { node, doors, gateway, idle })
     }
 
     pub fn addresses(&self) -> &Addresses {
@@ -285,12 +287,12 @@ impl Node {
 impl Closed {
     /// Begins to answer. `keeper` is control, where applications come by the admin API.
     pub fn open(self, keeper: Option<Arc<Keeper>>) -> Result<Arc<Node>, NodeError> {
-        let Self { node, doors, gateway } = self;
+        let Self { node, doors, gateway, idle } = self;
         let admin = Admin::open(Arc::clone(&node), keeper, &node.data)
             .map_err(|source| NodeError::AdminFile { folder: node.data.clone(), source })?;
         let fronts = doors.http.into_iter().chain(doors.https).map(|listener| gateway.serve(listener)).collect();
         *node.fronts.lock() = fronts;
-        *node.housekeeper.lock() = Some(sweep::start(Arc::downgrade(&node), Idle::default()));
+        *node.housekeeper.lock() = Some(sweep::start(Arc::downgrade(&node), idle));
         *node.admin.lock() = Some(admin.serve(doors.admin));
         Ok(node)
     }

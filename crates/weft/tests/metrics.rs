@@ -82,3 +82,23 @@ fn code_that_was_compiled_before_comes_from_the_cache() {
         assert_eq!(text.matches("weft_compile_seconds_count{").count(), 1, "{text}");
     }
 }
+
+#[test]
+fn code_beyond_the_nodes_bound_leaves_memory_and_comes_back() {
+    let (data, operator) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    let node_toml = operator.path().join("node.toml");
+    fs::write(&node_toml, "node = 1\n[limits]\ncode = \"1KiB\"\ninstance-idle = \"100ms\"\n").expect("written");
+    let hello = guest("hello-p2.wasm");
+    let (hello, node_toml) = (hello.to_str().expect("text"), node_toml.to_str().expect("text"));
+    let node = Node::start(&["up", hello, "--isolation", "instance", "--no-watch", "--node", node_toml], data.path());
+    for turn in 1..=2 {
+        assert_eq!(node.get("/").status, 200);
+        let evicted = || value(&node.admin_get("/metrics", None).body, &["weft_code_evicted_total"]);
+        while evicted() < f64::from(turn) {}
+    }
+    let text = node.admin_get("/metrics", None).body;
+    assert_eq!(value(&text, &["weft_code_loaded "]), 0.0);
+    assert_eq!(value(&text, &["weft_instances_live{"]), 0.0, "its warm instance went with it");
+    assert!(value(&text, &["weft_compile_seconds_count{", "from=\"cache\""]) >= 1.0);
+    assert_eq!(value(&text, &["weft_invocations_total{", "class=\"ok\""]), 2.0);
+}
