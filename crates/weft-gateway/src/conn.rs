@@ -52,10 +52,16 @@ where
     let mut stream = stream;
     let (h2, first) = match agreed {
         Some(h2) => (h2, Bytes::new()),
-        None => match until_told(&pulse, sniff(&mut stream)).await {
-            Some(Ok(found)) => found,
-            Some(Err(_)) | None => return,
-        },
+        None => {
+            let mut read = BytesMut::with_capacity(4096);
+            match until_told(&pulse, sniff(&mut stream, &mut read)).await {
+                Some(Ok(h2)) => (h2, read.freeze()),
+                None if pulse.order() == Order::Expire && !read.is_empty() => {
+                    return time_out(stream, &*shared.handler, &pulse).await;
+                }
+                Some(Err(_)) | None => return,
+            }
+        }
     };
     let refuse = Arc::clone(&shared.handler) as Arc<dyn Refuse>;
     let io = Io::new(stream, first, Arc::clone(&pulse), refuse, h2);
@@ -79,19 +85,25 @@ pub(crate) async fn until_told<T>(pulse: &Pulse, work: impl Future<Output = T>) 
 }
 
 /// Reads until the bytes are the preface of HTTP/2, or cannot become it.
-async fn sniff<S: AsyncRead + Unpin>(stream: &mut S) -> std::io::Result<(bool, Bytes)> {
-    let mut read = BytesMut::with_capacity(4096);
+async fn sniff<S: AsyncRead + Unpin>(stream: &mut S, read: &mut BytesMut) -> std::io::Result<bool> {
     loop {
-        if stream.read_buf(&mut read).await? == 0 {
-            return Ok((false, read.freeze()));
+        if stream.read_buf(read).await? == 0 {
+            return Ok(false);
         }
         let n = read.len().min(PREFACE.len());
-        if read[..n] != PREFACE[..n] {
-            return Ok((false, read.freeze()));
+        if read[..n] != PREFACE[..n] || n == PREFACE.len() {
+            return Ok(read[..n] == PREFACE[..n]);
         }
-        if n == PREFACE.len() {
-            return Ok((true, read.freeze()));
-        }
+    }
+}
+
+/// The head did not come in time: says so, and closes.
+async fn time_out<S: AsyncRead + AsyncWrite + Unpin, R: Refuse + ?Sized>(mut stream: S, refuse: &R, pulse: &Pulse) {
+    let answer = refuse.refuse(code::REQUEST_TIMEOUT);
+    let sent = tokio::time::timeout(LINGER, stream.write_all(&answer)).await;
+    if sent.is_ok_and(|sent| sent.is_ok()) {
+        pulse.leave_unread();
+        close(stream, pulse).await;
     }
 }
 
@@ -135,13 +147,7 @@ where
             }
         }
         Err(Order::Expire) if stream.has_read() => {
-            let mut stream = stream.into_stream();
-            let answer = shared.handler.refuse(code::REQUEST_TIMEOUT);
-            let sent = tokio::time::timeout(LINGER, stream.write_all(&answer)).await;
-            if sent.is_ok_and(|sent| sent.is_ok()) {
-                pulse.leave_unread();
-                close(stream, pulse).await;
-            }
+            time_out(stream.into_stream(), &*shared.handler, pulse).await;
         }
         Err(_) => {}
     }

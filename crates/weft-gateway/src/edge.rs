@@ -59,6 +59,9 @@ impl Refuse for Edge {
     fn refuse(&self, code: Code) -> Bytes {
         let id = InvocationId::new(self.senses.clock.now(), self.senses.randomness.next());
         tracing::debug!(%id, %code, "request refused before it could be read");
+        if let Some(observer) = &self.senses.observer {
+            observer.refused(code);
+        }
         Problem::new(code).wire(id)
     }
 }
@@ -299,18 +302,16 @@ fn framing(peer: &Peer, parts: &Parts) -> Result<(), &'static str> {
         return Err("a transfer-encoding other than chunked");
     }
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-    let line = match parts.uri.scheme() {
-        None => format!("{} {target} ", parts.method),
+    let begins = match parts.uri.scheme() {
+        None => format!("{} {target}", parts.method),
         // In absolute form the target is not kept as it was written: the method must do.
         Some(_) => format!("{} ", parts.method),
     };
-    match peer.pulse.heard_both_lengths(&line) {
-        true => Err("both a transfer-encoding and a content-length"),
-        false => {
-            peer.pulse.chunks_begin();
-            Ok(())
-        }
+    if !peer.pulse.heard_one_length(&begins) {
+        return Err("both a transfer-encoding and a content-length, or so it may be");
     }
+    peer.pulse.chunks_begin();
+    Ok(())
 }
 
 /// Gives the request an absolute URI: where it really arrived, whatever form its target had.

@@ -37,14 +37,25 @@ impl Heard {
         self.bytes.extend_from_slice(&new[..new.len().min(BYTES_MAX)]);
     }
 
-    pub(crate) fn both_lengths(&self, request_line: &str) -> bool {
-        memchr::memmem::find_iter(&self.bytes, request_line)
-            .filter(|at| *at == 0 || self.bytes[at - 1] == b'\n')
-            .any(|at| both(&self.bytes[at..]))
+    /// Whether the head that begins so is there to be looked at, and says its length in one way only. `begins` is its
+    /// method, a space, and its target as far as hyper has kept it: without what a `#` begins.
+    ///
+    /// One that cannot be found (it came in parts, behind others) might say anything. It is looked for anywhere,
+    /// since what is before it may be a body.
+    pub(crate) fn has_one_length(&self, begins: &str) -> bool {
+        let whole = begins.ends_with(' ');
+        let mut heads = memchr::memmem::find_iter(&self.bytes, begins)
+            .map(|at| &self.bytes[at..])
+            .filter(|head| whole || matches!(head.get(begins.len()), Some(b' ' | b'#')))
+            .map(lengths)
+            .filter(|(encoding, _)| *encoding)
+            .peekable();
+        heads.peek().is_some() && heads.all(|(_, length)| !length)
     }
 }
 
-fn both(head: &[u8]) -> bool {
+/// Whether a head has a transfer-encoding, and whether it has a content-length.
+fn lengths(head: &[u8]) -> (bool, bool) {
     let (mut encoding, mut length) = (false, false);
     for line in head.split(|b| *b == b'\n').skip(1) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -55,14 +66,14 @@ fn both(head: &[u8]) -> bool {
         encoding |= name.eq_ignore_ascii_case(b"transfer-encoding");
         length |= name.eq_ignore_ascii_case(b"content-length");
     }
-    encoding && length
+    (encoding, length)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LINE: &str = "POST / HTTP/1.1";
+    const LINE: &str = "POST /";
 
     fn heard(parts: &[&str]) -> Heard {
         let mut heard = Heard::default();
@@ -74,12 +85,12 @@ mod tests {
     fn both_lengths_are_found_however_the_head_came() {
         let whole = "POST / HTTP/1.1\r\nContent-LENGTH: 1\r\nA: b\r\ntransfer-Encoding: chunked\r\n\r\n";
         for cut in 0..whole.len() {
-            assert!(heard(&[&whole[..cut], &whole[cut..]]).both_lengths(LINE), "cut at {cut}");
+            assert!(!heard(&[&whole[..cut], &whole[cut..]]).has_one_length(LINE), "cut at {cut}");
         }
         let mut pipelined = heard(&["GET / HTTP/1.1\r\n\r\n", &whole[..20]]);
         pipelined.begin();
         pipelined.hear(&whole.as_bytes()[20..], true);
-        assert!(pipelined.both_lengths(LINE));
+        assert!(!pipelined.has_one_length(LINE));
     }
 
     #[test]
@@ -90,8 +101,18 @@ mod tests {
             "POST / HTTP/1.1\nTransfer-Encoding: chunked\n\nContent-Length: 1\n",
             "POST / HTTP/1.1\r\nX: Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         ] {
-            assert!(!heard(&[fine]).both_lengths(LINE), "{fine:?}");
+            assert!(heard(&[fine]).has_one_length(LINE), "{fine:?}");
         }
+    }
+
+    #[test]
+    fn a_head_that_is_not_there_is_not_trusted() {
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert!(!heard(&[&head[3..]]).has_one_length(LINE));
+        assert!(!heard(&[&head.replace("/ ", "/x ")]).has_one_length(LINE));
+        assert!(heard(&[&head.replace("/ ", "/#x ")]).has_one_length(LINE), "hyper takes a fragment off");
+        assert!(heard(&["POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi", head]).has_one_length(LINE));
+        assert!(!heard(&[]).has_one_length(LINE));
     }
 
     #[test]

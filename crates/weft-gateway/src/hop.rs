@@ -6,6 +6,26 @@ static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
+/// What `Connection` cannot take away by naming it: what frames or routes the message, and what others rely on to
+/// know who is calling. A caller that could remove what a proxy in front has added would be someone else.
+const KEPT: [&str; 15] = [
+    "close",
+    "keep-alive",
+    "host",
+    "content-length",
+    "te",
+    "authorization",
+    "cookie",
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "traceparent",
+    "tracestate",
+];
+
 /// Removes what `Connection` names, and all that RFC 9110, 7.6.1 says even without it.
 ///
 /// `TE: trailers` stays: it is how a caller says that trailers are welcome, and the answer is end to end.
@@ -36,9 +56,7 @@ fn named(headers: &mut HeaderMap) {
     let value = |value: &http::HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
     let lines: Vec<String> = headers.get_all(header::CONNECTION).iter().map(value).collect();
     for token in lines.iter().flat_map(|line| line.split(',')).map(str::trim) {
-        // Naming what frames or routes the message must not take it away.
-        let kept = ["close", "keep-alive", "host", "content-length", "te"];
-        if !kept.iter().any(|k| token.eq_ignore_ascii_case(k)) {
+        if !KEPT.iter().any(|kept| token.eq_ignore_ascii_case(kept)) {
             headers.remove(token);
         }
     }
@@ -53,7 +71,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("connection", "close, X-Secret"),
-            ("connection", "upgrade, content-length"),
+            ("connection", "upgrade, content-length, X-Forwarded-For"),
+            ("x-forwarded-for", "192.0.2.1"),
             ("x-secret", "1"),
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),
@@ -68,6 +87,6 @@ mod tests {
         strip(&mut headers);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["content-length", "host", "te"]);
+        assert_eq!(left, ["content-length", "host", "te", "x-forwarded-for"]);
     }
 }

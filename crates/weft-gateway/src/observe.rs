@@ -17,6 +17,11 @@ pub trait Observer: Send + Sync {
     /// A request is over.
     fn request(&self, observed: &Observed<'_>);
 
+    /// A head was refused that could not be read, or did not come in time: there is no request to tell of.
+    fn refused(&self, code: Code) {
+        let _ = code;
+    }
+
     /// Something befell a connection. `secure`: on a listener that speaks TLS.
     fn connection(&self, event: ConnectionEvent, secure: bool) {
         let _ = (event, secure);

@@ -113,9 +113,9 @@ impl Pulse {
         self.heard.lock().hear(bytes, head);
     }
 
-    /// Whether the head just read had both a transfer-encoding and a content-length.
-    pub(crate) fn heard_both_lengths(&self, request_line: &str) -> bool {
-        self.heard.lock().both_lengths(request_line)
+    /// Whether the head just read says its length in one way only, as far as can be seen.
+    pub(crate) fn heard_one_length(&self, begins: &str) -> bool {
+        self.heard.lock().has_one_length(begins)
     }
 
     /// Everything written has left. What hyper writes from here on without an exchange is its own.

@@ -43,10 +43,13 @@ fn crash(stream: TcpStream) {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_that_does_not_come_is_timed_out() {
-    let (gateway, _) = watched(echo(), Policy::default());
-    for (why, begun) in
-        [("half a line", "GET / HT"), ("half a head", "GET / HTTP/1.1\r\nHost: a\r\nX: "), ("one byte", "G")]
-    {
+    let (gateway, witness) = watched(echo(), Policy::default());
+    for (why, begun) in [
+        ("half a line", "GET / HT"),
+        ("half a head", "GET / HTTP/1.1\r\nHost: a\r\nX: "),
+        ("one byte", "G"),
+        ("one that may become HTTP/2", "P"),
+    ] {
         let mut stream = open(&gateway, begun).await;
         let (answer, took) = timed(rest(&mut stream)).await;
         assert!(answer.starts_with("HTTP/1.1 408 "), "{why}: {answer}");
@@ -56,6 +59,7 @@ async fn a_head_that_does_not_come_is_timed_out() {
         );
         assert!((10..=12).contains(&took.as_secs()), "{why}: {took:?}");
     }
+    assert_eq!(*witness.refused.lock(), ["request-timeout"; 4], "each is told of");
     let mut silent = open(&gateway, "").await;
     let (answer, took) = timed(rest(&mut silent)).await;
     assert_eq!(answer, "", "who said nothing is told nothing");
@@ -103,7 +107,7 @@ async fn a_body_that_stands_still_is_timed_out() {
     let bodies =
         ["Content-Length: 9\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "Content-Length: 9\r\n\r\n"];
     for body in bodies {
-        let (gateway, witness) = watched(echo(), policy);
+        let (gateway, witness) = watched(echo(), policy.clone());
         let mut stream = open(&gateway, &format!("POST / HTTP/1.1\r\nHost: a\r\n{body}")).await;
         let (answer, took) = timed(rest(&mut stream)).await;
         assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("connection: close\r\n"), "{body:?}: {answer}");

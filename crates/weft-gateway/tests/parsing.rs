@@ -4,9 +4,10 @@ mod common;
 
 use std::time::Duration;
 
-use common::{door, raw, start};
+use common::{door, raw, rest, start, witness::holding};
 use http::Response;
 use http_body_util::BodyExt;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use weft_gateway::Running;
 
 /// Answers with the method, the URI, the headers in order, and the body, one a line.
@@ -216,6 +217,12 @@ async fn lengths() {
             Refused(400),
         ),
         (
+            "both, with a fragment",
+            post("Content-Length: 2\r\nTransfer-Encoding: chunked", "0\r\n\r\n").replace("POST /", "POST /#b"),
+            Refused(400),
+        ),
+        ("the same length twice", post("Content-Length: 2\r\nContent-Length: 2", "hi"), Seen(seen)),
+        (
             "both, with bytes past ASCII in the target",
             post("Content-Length: 2\r\nTransfer-Encoding: chunked", "0\r\n\r\n").replace("POST /", "POST /\u{e9}"),
             Refused(400),
@@ -293,5 +300,23 @@ async fn a_body_in_chunks_that_nobody_reads_ends_its_connection() {
         let post = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         let answers = raw(gateway.address(), format!("{post}{hidden}{hidden}")).await;
         assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{body:?}: {answers}");
+    }
+}
+
+#[tokio::test]
+async fn both_lengths_are_found_behind_a_request_that_is_being_answered() {
+    let (door, mut held) = holding();
+    let gateway = start(door);
+    let pad = "x".repeat(3_000);
+    for (first, second) in [("", "Content-Length: 5\r\n"), ("Content-Length: 5\r\n", "")] {
+        let mut stream = TcpStream::connect(gateway.address()).await.expect("connects");
+        let begin = format!("HEAD /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: a\r\n{first}Pad: {pad}");
+        stream.write_all(begin.as_bytes()).await.expect("sends");
+        held.entered().await;
+        let end = format!("\r\n{second}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+        stream.write_all(end.as_bytes()).await.expect("sends");
+        held.answer_one();
+        let answers = rest(&mut stream).await;
+        assert!(answers.starts_with("HTTP/1.1 200 ") && answers.contains("HTTP/1.1 400 "), "{answers}");
     }
 }

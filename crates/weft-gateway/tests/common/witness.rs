@@ -39,6 +39,7 @@ pub struct Witness {
     pub began: AtomicUsize,
     pub accepted: AtomicUsize,
     pub accept_failed: AtomicUsize,
+    pub refused: Mutex<Vec<&'static str>>,
     ended: Mutex<Vec<Seen>>,
     changed: Notify,
 }
@@ -79,6 +80,10 @@ impl Observer for Witness {
         self.changed.notify_waiters();
     }
 
+    fn refused(&self, code: weft_types::Code) {
+        self.refused.lock().push(code.as_str());
+    }
+
     fn connection(&self, event: ConnectionEvent, _: bool) {
         match event {
             ConnectionEvent::Accepted => self.accepted.fetch_add(1, SeqCst),
@@ -93,6 +98,7 @@ impl Observer for Witness {
 pub struct Held {
     entered: mpsc::UnboundedReceiver<()>,
     dropped: mpsc::UnboundedReceiver<()>,
+    go: Arc<Notify>,
 }
 
 impl Held {
@@ -105,17 +111,18 @@ impl Held {
         self.dropped.recv().await.expect("the door is there");
     }
 
-    pub fn entered_so_far(&mut self) -> usize {
-        std::iter::from_fn(|| self.entered.try_recv().ok()).count()
+    /// Lets one call go on: it answers 200.
+    pub fn answer_one(&self) {
+        self.go.notify_one();
     }
 }
 
-/// A door that never answers, and leaves the body unread.
+/// A door that does not answer until told, and leaves the body unread.
 pub fn holding() -> (Arc<dyn Invoke>, Held) {
     hold(false)
 }
 
-/// A door that reads the whole body and never answers.
+/// The same, but it reads the whole body first.
 pub fn holding_read() -> (Arc<dyn Invoke>, Held) {
     hold(true)
 }
@@ -123,18 +130,21 @@ pub fn holding_read() -> (Arc<dyn Invoke>, Held) {
 fn hold(reads: bool) -> (Arc<dyn Invoke>, Held) {
     let (enter, entered) = mpsc::unbounded_channel();
     let (drop, dropped) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let gone = Arc::clone(&go);
     let door = door(move |mut request| {
-        let (enter, drop) = (enter.clone(), drop.clone());
+        let (enter, drop, gone) = (enter.clone(), drop.clone(), Arc::clone(&gone));
         async move {
             let _told = OnDrop(drop);
             if reads {
                 let _ = http_body_util::BodyExt::collect(request.body_mut()).await;
             }
             let _ = enter.send(());
-            std::future::pending().await
+            gone.notified().await;
+            Ok(http::Response::new(weft_types::empty()))
         }
     });
-    (door, Held { entered, dropped })
+    (door, Held { entered, dropped, go })
 }
 
 struct OnDrop(mpsc::UnboundedSender<()>);
