@@ -9,6 +9,7 @@ use weft_telemetry::{
     trace::{Kind, Origin, SpanRecord, SpanSink, Status, Value},
 };
 use weft_traffic::{Action, CompiledRoute, RouteSpec, Table};
+use weft_types::{Class, Code};
 
 use crate::sampling::wants;
 
@@ -58,6 +59,10 @@ impl Watcher {
 impl Observer for Watcher {
     fn began(&self, route: Option<&CompiledRoute>) {
         self.with_meter(route, RouteMeter::began);
+    }
+
+    fn refused(&self, code: Code) {
+        self.metrics.node().fault(Class::CallerFault, code);
     }
 
     fn connection(&self, event: ConnectionEvent, secure: bool) {
