@@ -37,9 +37,13 @@ impl Dispatch {
             return Outcome::failed(Fault::new(code::NOT_DEPLOYED, Ran::No), Class::Failure);
         };
         let began = self.clock.now();
-        let permit = match queued(&stage, stage.gate.enter(began, call.deadline)).await {
-            Ok(permit) => permit,
-            Err(fault) => return refuse(&stage, fault),
+        let permit = match stage.gate.try_enter() {
+            Some(permit) => permit,
+            // Boxed: waiting is rare and must not make every call's future large.
+            None => match Box::pin(queued(&stage, stage.gate.enter(began, call.deadline))).await {
+                Ok(permit) => permit,
+                Err(fault) => return refuse(&stage, fault),
+            },
         };
         let mut flight = Flight::begin(&stage, &self.clock, began, call.context.tenant.clone(), permit);
         let Outcome { reply, class, end } = stage.component.invoke(call).await;

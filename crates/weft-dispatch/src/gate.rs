@@ -35,6 +35,11 @@ impl Gate {
         Arc::new(Self { state: Mutex::new(state), clock })
     }
 
+    /// A place, if one is free and nobody waits.
+    pub fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+        self.state.lock().admission.try_enter().then(|| Permit(Arc::clone(self)))
+    }
+
     /// Waits for a place, but not past `deadline`. `Err` is `overloaded` or, when the wait used up the caller's
     /// own time, `deadline-exceeded`; nothing ran.
     pub async fn enter(self: &Arc<Self>, now: Timestamp, deadline: Timestamp) -> Result<Permit, Fault> {

@@ -86,7 +86,7 @@ impl Handler for Edge {
         match step {
             Step::Answered(response, code) => self.finish(exchange, response, None, code, Class::CallerFault),
             Step::Call(request, context, deadline) => self.call(exchange, request, context, deadline).await,
-            Step::Files(wanted) => self.file(exchange, *wanted).await,
+            Step::Files(wanted) => Box::pin(self.file(exchange, *wanted)).await,
         }
     }
 }

@@ -9,7 +9,7 @@ use weft_traffic::Table;
 use weft_types::{Body, Clock, Invoke, SystemClock};
 
 use crate::{
-    Limits, Listener, Observer, Randomness, Running, SystemRandomness,
+    Lanes, Limits, Listener, Observer, Randomness, Running, SystemRandomness,
     edge::{Edge, Senses},
     handler::Plain,
     listen,
@@ -24,6 +24,7 @@ pub struct Gateway {
     randomness: Arc<dyn Randomness>,
     observer: Option<Arc<dyn Observer>>,
     limits: Limits,
+    lanes: Option<Arc<Lanes>>,
 }
 
 impl Gateway {
@@ -35,6 +36,7 @@ impl Gateway {
             randomness: Arc::new(SystemRandomness),
             observer: None,
             limits: Limits::default(),
+            lanes: None,
         }
     }
 
@@ -63,6 +65,13 @@ impl Gateway {
         self
     }
 
+    /// Connections are served by these threads, and not by the runtime that accepts them.
+    #[must_use]
+    pub fn lanes(mut self, lanes: Arc<Lanes>) -> Self {
+        self.lanes = Some(lanes);
+        self
+    }
+
     /// Serves until the result is drained or dropped. Must be called within a tokio runtime.
     pub fn serve(&self, listener: Listener) -> Running {
         let senses = Senses {
@@ -71,7 +80,8 @@ impl Gateway {
             observer: self.observer.clone(),
         };
         let edge = Edge { door: Arc::clone(&self.door), table: Arc::clone(&self.table), senses: Arc::new(senses) };
-        listen::run(listener, Arc::new(edge), self.limits, Arc::clone(&self.clock), self.observer.clone())
+        let (clock, observer, lanes) = (Arc::clone(&self.clock), self.observer.clone(), self.lanes.clone());
+        listen::run(listener, Arc::new(edge), self.limits, clock, observer, lanes)
     }
 }
 
@@ -81,5 +91,5 @@ where
     F: Fn(Request<Incoming>) -> R + Send + Sync + 'static,
     R: Future<Output = Response<Body>> + Send + 'static,
 {
-    listen::run(listener, Arc::new(Plain(handler)), limits, clock, None)
+    listen::run(listener, Arc::new(Plain(handler)), limits, clock, None, None)
 }

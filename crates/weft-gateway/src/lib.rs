@@ -9,8 +9,8 @@
 //!       answer · tail    an answer as long as it says, its exchange told of at its end      problem · status
 //! ```
 //!
-//! The hot path allocates what it hands on (the request, the invocation's future) and little else; it arms no
-//! timer, spawns nothing, and reads the clock at the head and at the end of a request.
+//! A connection lives on one lane: one thread, one event loop. The hot path allocates what it hands on (the request,
+//! the invocation's future) and little else; it arms no timer, spawns nothing, and reads the clock at the head and at the end of a request.
 
 mod answer;
 mod authority;
@@ -25,6 +25,7 @@ mod heard;
 mod hop;
 mod inflow;
 mod io;
+mod lanes;
 mod limits;
 mod listen;
 mod observe;
@@ -39,6 +40,7 @@ mod tls;
 mod trace;
 
 pub use gateway::{Gateway, serve};
+pub use lanes::Lanes;
 pub use limits::Limits;
 pub use listen::{BindError, Listener, Running};
 pub use observe::{ConnectionEvent, Observed, Observer};

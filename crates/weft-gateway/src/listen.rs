@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use weft_types::{Clock, Code, code};
 
 use crate::{
-    ConnectionEvent, Limits, Observer,
+    ConnectionEvent, Lanes, Limits, Observer,
     conn::{self, Shared},
     handler::{Handler, Peer},
     pulse::{Order, Pulse},
@@ -156,6 +156,7 @@ struct Crowd {
     limits: Limits,
     clock: Arc<dyn Clock>,
     observer: Option<Arc<dyn Observer>>,
+    lanes: Option<Arc<Lanes>>,
     secure: bool,
 }
 
@@ -245,6 +246,7 @@ pub(crate) fn run<H: Handler>(
     limits: Limits,
     clock: Arc<dyn Clock>,
     observer: Option<Arc<dyn Observer>>,
+    lanes: Option<Arc<Lanes>>,
 ) -> Running {
     let address = listener.address;
     let crowd = Arc::new(Crowd {
@@ -254,6 +256,7 @@ pub(crate) fn run<H: Handler>(
         limits,
         clock,
         observer,
+        lanes,
         secure: listener.tls.is_some(),
     });
     let shared = Arc::new(Shared { handler, limits });
@@ -322,7 +325,7 @@ fn admit<H: Handler>(
         pulse.tell(Order::Finish);
     }
     let shared = Arc::clone(shared);
-    tokio::spawn(async move {
+    let serve = async move |stream: TcpStream| {
         let peer = Peer { pulse: Arc::clone(&pulse), local, secure: tls.is_some() };
         match tls {
             None => conn::serve(stream, peer, None, shared, pulse).await,
@@ -339,5 +342,9 @@ fn admit<H: Handler>(
             },
         }
         drop(member);
-    });
+    };
+    match &crowd.lanes {
+        Some(lanes) => lanes.serve(stream, serve),
+        None => drop(tokio::spawn(serve(stream))),
+    }
 }

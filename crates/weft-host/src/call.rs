@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use wasmtime_wasi_http::Error as HttpError;
 use weft_types::{Clock, Context, Fault, InvocationId, Timestamp, Trace, Usage};
@@ -24,6 +25,10 @@ pub(crate) struct Call {
     pub(crate) cpu_budget: Duration,
     pub(crate) head: Mutex<Option<Head>>,
     answered: AtomicBool,
+    /// It yielded after having computed for long.
+    long: AtomicBool,
+    /// Who waits for the answer, where the guest runs elsewhere.
+    pub(crate) waiter: AtomicWaker,
     meter: Meter,
     /// Told when the response's body has been read or dropped: a 0.3 guest's event loop runs until then.
     pub(crate) body_done: tokio::sync::Notify,
@@ -67,6 +72,8 @@ impl Call {
             cpu_budget,
             head: Mutex::new(None),
             answered: AtomicBool::new(false),
+            long: AtomicBool::new(false),
+            waiter: AtomicWaker::new(),
             meter,
             body_done,
         }
@@ -80,6 +87,15 @@ impl Call {
     pub(crate) fn answer(&self, head: Head) {
         self.answered.store(true, Relaxed);
         *self.head.lock() = Some(head);
+        self.waiter.wake();
+    }
+
+    pub(crate) fn is_long(&self) -> bool {
+        self.long.load(Relaxed)
+    }
+
+    pub(crate) fn computes_for_long(&self) {
+        self.long.store(true, Relaxed);
     }
 
     pub(crate) fn enter(&self) {

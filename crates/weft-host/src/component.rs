@@ -33,6 +33,9 @@ const HOSTCALL_BYTES_MAX: usize = 32 << 20;
 /// Guests of one component that go on after their answers at once.
 const AFTERWARDS_MAX: usize = 64;
 
+/// When a component was last used is known to this much.
+const USED_GRAIN: Duration = Duration::from_secs(1);
+
 /// One component of one revision. Immutable; what changes is only whether its code is in memory.
 pub struct Component {
     host: Arc<Shared>,
@@ -110,9 +113,13 @@ impl Component {
                 let fault = Fault::new(code::NO_HANDLER, Ran::No).detail("only HTTP can be handled by this component");
                 return Outcome::failed(fault, Class::Failure);
             };
-            let pre = match this.loaded(call.deadline).await {
-                Ok(pre) => pre,
-                Err(fault) => return Outcome::failed(fault, Class::Failure),
+            let pre = match this.at_hand() {
+                Some(pre) => pre,
+                // Boxed: what is rare must not make every call's future large.
+                None => match Box::pin(this.load_within(call.deadline)).await {
+                    Ok(pre) => pre,
+                    Err(fault) => return Outcome::failed(fault, Class::Failure),
+                },
             };
             let clock = Arc::clone(&this.host.clock);
             let budget = this.spec.limits.cpu;
@@ -125,13 +132,19 @@ impl Component {
         })
     }
 
-    /// The code, mapped again if it was evicted: off the threads that serve, since a lost cache means compiling.
-    async fn loaded(self: &Arc<Self>, deadline: Timestamp) -> Result<Arc<Pre>, Fault> {
-        let now = self.host.clock.now();
-        self.used.store(now.as_nanos(), Relaxed);
-        if let Some(pre) = &*self.loaded.load() {
-            return Ok(Arc::clone(pre));
+    /// The code, unless it was evicted.
+    fn at_hand(&self) -> Option<Arc<Pre>> {
+        let now = self.host.clock.now().as_nanos();
+        // Written seldom: it is on a cache line that all cores read.
+        if now.saturating_sub(self.used.load(Relaxed)) > USED_GRAIN.as_nanos() as u64 {
+            self.used.store(now, Relaxed);
         }
+        self.loaded.load_full()
+    }
+
+    /// The code, mapped again: off the threads that serve, since a lost cache means compiling.
+    async fn load_within(self: &Arc<Self>, deadline: Timestamp) -> Result<Arc<Pre>, Fault> {
+        let now = self.host.clock.now();
         let late = |_| Fault::new(code::DEADLINE_EXCEEDED, Ran::No).detail("it passed while the code was loaded");
         tokio::time::timeout(deadline.since(now), self.load_again()).await.map_err(late)?
     }
@@ -165,6 +178,11 @@ impl Component {
         self.spec.limits.memory.min(self.host.memory_max)
     }
 
+    /// Where a guest that computes for long goes on.
+    pub(crate) fn away(&self) -> Option<&tokio::runtime::Handle> {
+        self.host.away.as_ref()
+    }
+
     /// A place for a guest that goes on after its answer, while there is one.
     pub(crate) fn afterwards(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.afterwards).try_acquire_owned().ok()
@@ -179,7 +197,7 @@ impl Component {
                 Err(fault) => return Finished { result: Err(fault), live: None },
             };
             let Some(mut live) = this.warm(&tenant, &call) else {
-                return this.fresh(&pre, tenant, input, &call).await;
+                return Box::pin(this.fresh(&pre, tenant, input, &call)).await;
             };
             this.stats.reused.fetch_add(1, Relaxed);
             this.lent.meter.reused();
@@ -188,7 +206,7 @@ impl Component {
             if result.is_ok() && call.head_is_open() && !this.reuse.is_known_to_work() {
                 this.once_only();
                 if let Some(input) = again {
-                    return this.fresh(&pre, tenant, input, &call).await;
+                    return Box::pin(this.fresh(&pre, tenant, input, &call)).await;
                 }
             }
             if !call.head_is_open() {

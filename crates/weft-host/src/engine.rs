@@ -36,11 +36,21 @@ pub struct HostOptions {
     pub memory_max: u64,
     /// What this node has to lend.
     pub services: Services,
+    /// Where guests that compute for long go on; `None`: where they began. Meant for callers whose own threads
+    /// serve many connections each.
+    pub away: Option<tokio::runtime::Handle>,
 }
 
 impl HostOptions {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, cache: None, instances_max: 1_000, memory_max: 4 << 30, services: Services::default() }
+        Self {
+            clock,
+            cache: None,
+            instances_max: 1_000,
+            memory_max: 4 << 30,
+            services: Services::default(),
+            away: None,
+        }
     }
 }
 
@@ -54,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) memory_max: u64,
     pub(crate) services: services::Ready,
+    pub(crate) away: Option<tokio::runtime::Handle>,
     stop: Arc<AtomicBool>,
 }
 
@@ -71,8 +82,8 @@ impl Host {
         let concurrent = side(&options, true)?;
         let stop = Arc::new(AtomicBool::new(false));
         spawn_ticker([plain.engine.clone(), concurrent.engine.clone()], Arc::clone(&stop));
-        let HostOptions { clock, memory_max, services, .. } = options;
-        Ok(Self(Arc::new(Shared { plain, concurrent, clock, memory_max, services: services.into(), stop })))
+        let HostOptions { clock, memory_max, services, away, .. } = options;
+        Ok(Self(Arc::new(Shared { plain, concurrent, clock, memory_max, services: services.into(), away, stop })))
     }
 }
 

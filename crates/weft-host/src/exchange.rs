@@ -19,6 +19,7 @@ use http_body_util::BodyExt;
 use weft_types::{Body, Class, End, Ender, Fault, Outcome, Ran, Reply, code, empty, full};
 
 use crate::{
+    away,
     body::HttpBody,
     call::{Call, Head},
     component::Component,
@@ -46,6 +47,8 @@ pub(crate) struct Exchange {
     /// not hold this answer open, nor write into it from a later call.
     idle: Option<Live>,
     head_only: bool,
+    /// The guest runs as a task of its own, and meters itself.
+    away: bool,
 }
 
 /// What waiting for the Head came to.
@@ -72,7 +75,7 @@ enum Look {
 impl Exchange {
     /// `head_only`: the request was HEAD, so no byte of a body will be sent.
     pub(crate) fn new(run: Run, call: Arc<Call>, component: Arc<Component>, head_only: bool) -> Self {
-        Self { run: Some(run), failed: None, call, component, idle: None, head_only }
+        Self { run: Some(run), failed: None, call, component, idle: None, head_only, away: false }
     }
 
     /// Runs the guest until its Head is decided.
@@ -160,14 +163,32 @@ impl Exchange {
     /// Lets the guest run, metered, and takes its instance back when it is done.
     fn poll_run(&mut self, cx: &mut Context<'_>) {
         let Some(run) = &mut self.run else { return };
-        self.call.enter();
+        if self.away {
+            self.call.waiter.register(cx.waker());
+        } else {
+            self.call.enter();
+        }
         let polled = run.as_mut().poll(cx);
-        self.call.leave();
+        if !self.away {
+            self.call.leave();
+        }
+        if polled.is_pending() && self.call.is_long() && !self.away {
+            return self.send_away(cx);
+        }
         if let Poll::Ready(Finished { result, live }) = polled {
             self.run = None;
             self.failed = result.err();
             self.idle = live;
         }
+    }
+
+    /// Others wait for this thread too.
+    fn send_away(&mut self, cx: &mut Context<'_>) {
+        let Some(runtime) = self.component.away() else { return };
+        let Some(run) = self.run.take() else { return };
+        self.run = Some(away::send(run, Arc::clone(&self.call), runtime));
+        self.away = true;
+        self.poll_run(cx);
     }
 
     /// The body has ended: what the guest still wants to do, it does on its own.

@@ -6,6 +6,7 @@
 //!
 //! [`Invocation`]: weft_types::Invocation
 
+mod away;
 mod body;
 mod cache;
 mod call;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 
-use crate::{call::Call, guest::Guest};
+use crate::{away::LONG, call::Call, guest::Guest};
 
 /// Why we stopped a guest. Carried as the trap's error, so that the verdict is read and not guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -72,11 +72,15 @@ impl ResourceLimiter for Memory {
 pub(crate) fn on_tick(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
     let Some(call) = store.data_mut().call() else { return Ok(UpdateDeadline::Yield(1)) };
     let now = call.clock.now();
-    if call.cpu(now) > call.cpu_budget {
+    let cpu = call.cpu(now);
+    if cpu > call.cpu_budget {
         return Err(Stop::Cpu.into());
     }
     if now > call.deadline && call.head_is_open() {
         return Err(Stop::Deadline.into());
+    }
+    if cpu > LONG {
+        call.computes_for_long();
     }
     Ok(UpdateDeadline::Yield(1))
 }

@@ -15,7 +15,7 @@ use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use weft_dispatch::Dispatch;
-use weft_gateway::{BindError, CertificateFiles, Gateway, Limits, Listener, Running, Tls, TlsError};
+use weft_gateway::{BindError, CertificateFiles, Gateway, Lanes, Limits, Listener, Running, Tls, TlsError};
 use weft_host::{Host, HostOptions, Services};
 use weft_manifest::NodeConfig;
 use weft_store::Store;
@@ -140,6 +140,12 @@ impl Doors {
     }
 }
 
+/// As many as this process has cores.
+fn lanes() -> Result<Arc<Lanes>, NodeError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Lanes::start(cores).map_err(|error| NodeError::Engine(format!("its threads do not start: {error}")))
+}
+
 fn limits(config: &NodeConfig) -> Limits {
     Limits {
         connections: config.connections,
@@ -203,6 +209,7 @@ impl Node {
         let mut host = HostOptions::new(Arc::clone(&telemetry.clock));
         host.cache = Some(data.join("code"));
         host.instances_max = config.instances;
+        host.away = tokio::runtime::Handle::try_current().ok();
         let logs = Sinks { logs: telemetry.logs.clone(), metrics: Arc::clone(&telemetry.metrics) };
         let stores = Arc::new(Arc::clone(&store));
         let secrets = Secrets::new(config.secrets.clone());
@@ -218,7 +225,8 @@ impl Node {
         let gateway = Gateway::new(Arc::clone(&dispatch) as Arc<dyn Invoke>, Arc::clone(&table))
             .clock(Arc::clone(&telemetry.clock))
             .observer(Arc::new(watcher))
-            .limits(limits(config));
+            .limits(limits(config))
+            .lanes(lanes()?);
         let node = Arc::new(Self {
             started: telemetry.clock.now(),
             telemetry,

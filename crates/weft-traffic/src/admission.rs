@@ -79,6 +79,14 @@ impl Admission {
         self.running == 0 && self.waiting.is_empty()
     }
 
+    /// A call arrives and is let in only if a place is free and nobody waits for one.
+    #[inline]
+    pub fn try_enter(&mut self) -> bool {
+        let free = self.running < self.limits.concurrency && self.waiting.is_empty();
+        self.running += u32::from(free);
+        free
+    }
+
     /// A call arrives.
     #[inline]
     pub fn enter(&mut self, now: Timestamp) -> Admit {
