@@ -388,6 +388,7 @@ impl From<&Policy> for weft_traffic::Patch {
             body_max: policy.body.map(|size| size.0),
             concurrency: policy.concurrency,
             queue: policy.queue,
+            ..Self::default()
         }
     }
 }

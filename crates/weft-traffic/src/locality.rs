@@ -1,10 +1,10 @@
 //! Near and far: which endpoints may be used from here, by zone and region.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Ratio;
+use crate::{Ratio, units::UnitError};
 
 /// Where something runs. Unknown is nowhere near anything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -14,8 +14,7 @@ pub struct Locality {
 }
 
 /// How far apart two places are, the nearest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Near {
     Zone,
     Region,
@@ -37,7 +36,7 @@ impl Locality {
 
 /// How strongly the near is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Spread {
     /// All alike.
     #[default]
@@ -53,19 +52,42 @@ pub enum Spread {
 /// Of the preferred endpoints this share must be usable, or others join in: the rest could not carry the load.
 pub const HEALTHY_MIN: Ratio = Ratio::percent(70);
 
+/// Every spread and its word in a manifest.
+const WORDS: [(&str, Spread); 7] = [
+    ("any", Spread::Any),
+    ("prefer-zone", Spread::Prefer(Near::Zone)),
+    ("prefer-region", Spread::Prefer(Near::Region)),
+    ("require-zone", Spread::Require(Near::Zone)),
+    ("require-region", Spread::Require(Near::Region)),
+    ("never-leave-zone", Spread::Never(Near::Zone)),
+    ("never-leave-region", Spread::Never(Near::Region)),
+];
+
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let near = |near: &Near| match near {
-            Near::Zone => "zone",
-            Near::Region => "region",
-            Near::Anywhere => "anywhere",
-        };
-        match self {
-            Self::Any => f.write_str("any"),
-            Self::Prefer(n) => write!(f, "prefer {}", near(n)),
-            Self::Require(n) => write!(f, "require {}", near(n)),
-            Self::Never(n) => write!(f, "never leave {}", near(n)),
-        }
+        // `Anywhere` is as good as `any`, so every other one has a word.
+        f.write_str(WORDS.iter().find(|(_, spread)| spread == self).map_or("any", |(word, _)| word))
+    }
+}
+
+impl FromStr for Spread {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let known = WORDS.iter().find(|(word, _)| *word == text).map(|(_, spread)| *spread);
+        known.ok_or_else(|| UnitError(format!("a locality is one of {}", WORDS.map(|(word, _)| word).join(", "))))
+    }
+}
+
+impl TryFrom<String> for Spread {
+    type Error = UnitError;
+    fn try_from(text: String) -> Result<Self, UnitError> {
+        text.parse()
+    }
+}
+
+impl From<Spread> for String {
+    fn from(spread: Spread) -> Self {
+        spread.to_string()
     }
 }
 

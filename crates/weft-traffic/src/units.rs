@@ -79,6 +79,19 @@ pub mod duration {
     }
 }
 
+/// `#[serde(with = "units::optional_duration")]`: as text, or nothing.
+pub mod optional_duration {
+    use super::*;
+
+    pub fn serialize<S: serde::Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        serde::Serialize::serialize(&value.map(format_duration), to)
+    }
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        let text = <Option<String> as serde::Deserialize>::deserialize(from)?;
+        text.as_deref().map(parse_duration).transpose().map_err(serde::de::Error::custom)
+    }
+}
+
 /// `#[serde(with = "units::bytes")]`: as text.
 pub mod bytes {
     use super::*;
