@@ -242,6 +242,8 @@ impl Exchange {
     fn refuse(&self, problem: &Problem) -> Step {
         let mut problem = problem.clone();
         problem.close &= self.version < Version::HTTP_2;
+        let (id, code, trace) = (self.id, problem.code, self.trace.trace);
+        tracing::debug!(%id, %code, %trace, why = problem.why, "request refused");
         Step::Answered(problem.response(self.id, self.method == Method::HEAD), Some(problem.code))
     }
 
@@ -263,7 +265,7 @@ impl Exchange {
 
 /// What HTTP itself demands of a head, beyond what hyper has already refused.
 fn check(memo: &mut authority::Memo, peer: &Peer, parts: &mut Parts) -> Result<http::uri::Authority, Problem> {
-    let refused = |_| Problem::new(code::BAD_REQUEST).closing();
+    let refused = |why| Problem::new(code::BAD_REQUEST).why(why).closing();
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Problem::new(code::METHOD_NOT_ALLOWED).allow(&[]).closing());
     }

@@ -24,15 +24,23 @@ pub(crate) struct Problem {
     pub(crate) allow: Option<HeaderValue>,
     /// The `Content-Range` of a 416.
     pub(crate) range: Option<HeaderValue>,
+    /// What was wrong, for the log. May be empty.
+    pub(crate) why: &'static str,
 }
 
 impl Problem {
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, retry: code.info().retry, close: false, allow: None, range: None }
+        Self { code, retry: code.info().retry, close: false, allow: None, range: None, why: "" }
     }
 
     pub(crate) fn of(fault: &Fault) -> Self {
         Self { retry: fault.retry, ..Self::new(fault.code) }
+    }
+
+    #[must_use]
+    pub(crate) fn why(mut self, why: &'static str) -> Self {
+        self.why = why;
+        self
     }
 
     #[must_use]
