@@ -276,6 +276,9 @@ fn check(memo: &mut authority::Memo, peer: &Peer, parts: &mut Parts) -> Result<h
     let authority = authority::find(memo, peer, parts.version, &parts.uri, &mut parts.headers).map_err(refused)?;
     hop::strip(&mut parts.headers);
     parts.headers.remove(header::EXPECT);
+    if parts.version >= Version::HTTP_2 {
+        hop::join_crumbs(&mut parts.headers);
+    }
     Ok(authority)
 }
 

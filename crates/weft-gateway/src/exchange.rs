@@ -43,6 +43,14 @@ impl Answered {
         Self { status, class: Class::CallerFault, code: Some(code::CLIENT_GONE), bytes: 0, complete: false }
     }
 
+    /// Never answered: a client that left, unless we are unwinding.
+    fn never() -> Self {
+        match std::thread::panicking() {
+            true => Self::new(StatusCode::INTERNAL_SERVER_ERROR, Class::Failure, Some(code::INTERNAL)),
+            false => Self::nobody(),
+        }
+    }
+
     pub(crate) fn new(status: StatusCode, class: Class, code: Option<Code>) -> Self {
         match code {
             Some(code::CLIENT_GONE) => Self::nobody(),
@@ -60,7 +68,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(observer) = &self.senses.observer else { return };
-        let Answered { status, class, code, bytes, complete } = self.answered.unwrap_or_else(Answered::nobody);
+        let Answered { status, class, code, bytes, complete } = self.answered.unwrap_or_else(Answered::never);
         observer.request(&Observed {
             id: self.id,
             trace: &self.trace,

@@ -52,6 +52,18 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     }
 }
 
+/// HTTP/2 may bring a cookie in crumbs, which make one header again (RFC 9113, 8.2.3).
+pub(crate) fn join_crumbs(headers: &mut HeaderMap) {
+    let mut crumbs = headers.get_all(header::COOKIE).iter();
+    if crumbs.next().is_none() || crumbs.next().is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(http::HeaderValue::as_bytes).collect();
+    if let Ok(cookie) = http::HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, cookie);
+    }
+}
+
 fn named(headers: &mut HeaderMap) {
     let value = |value: &http::HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
     let lines: Vec<String> = headers.get_all(header::CONNECTION).iter().map(value).collect();

@@ -385,6 +385,16 @@ async fn a_drain_cuts_off_what_does_not_end() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_said_all_may_close_its_side_and_is_answered() {
+    let gateway = start(echo());
+    for head in [GET, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"] {
+        let mut stream = open(&gateway, head).await;
+        stream.shutdown().await.expect("shuts down");
+        assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200 "), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_drain_waits_for_the_last_byte_of_a_body() {
     let (feed, fed) = tokio::sync::mpsc::unbounded_channel::<&'static str>();
     let slot = std::sync::Mutex::new(Some(fed));

@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use common::{
     catch_all, door, echo,
-    frames::{ACK, DATA, GOAWAY, INTERNAL_ERROR, NO_ERROR, PING, RST_STREAM, Wire, frame, get, post, reset},
+    frames::{
+        ACK, DATA, Ended, GOAWAY, HEADERS, INTERNAL_ERROR, NO_ERROR, PING, RST_STREAM, WHOLE, Wire, frame, get, post,
+        request, reset,
+    },
     local, start,
     witness::{Held, TestClock, Witness, holding, timed},
 };
@@ -105,6 +108,37 @@ async fn many_streams_share_a_connection() {
         asked.await.expect("answered");
     }
     assert_eq!(gateway.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_cookie_in_crumbs_is_one_header() {
+    let cookies = door(|request| async move {
+        let all: Vec<_> =
+            request.headers().get_all("cookie").iter().map(|v| v.to_str().expect("text").to_owned()).collect();
+        Ok(Response::new(weft_types::full(all.join("|"))))
+    });
+    let gateway = start(cookies);
+    for (crumbs, whole) in [(&[][..], ""), (&["a=1"], "a=1"), (&["a=1", "b=2; c=3", "d"], "a=1; b=2; c=3; d")] {
+        let mut wire = Wire::open(gateway.address()).await;
+        let crumbs: Vec<_> = crumbs.iter().map(|crumb| ("cookie", *crumb)).collect();
+        wire.send(&frame(HEADERS, WHOLE, 1, &request("GET", "/", &crumbs))).await;
+        assert_eq!(wire.ended(1).await, Ended::Answered(200, whole.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_stream_and_is_told_of_as_ours() {
+    let (gateway, witness) = watched(door(|request| async move {
+        assert!(request.uri().path() == "/", "this is the test's own panic");
+        Ok(Response::new(weft_types::full("calm")))
+    }));
+    let mut wire = Wire::open(gateway.address()).await;
+    wire.send(&frame(HEADERS, WHOLE, 1, &request("GET", "/panic", &[]))).await;
+    assert!(matches!(wire.ended(1).await, Ended::Reset(_)));
+    let seen = &witness.seen(1).await[0];
+    assert_eq!((seen.status, seen.code, seen.complete), (500, Some("internal"), false));
+    wire.send(&get(3)).await;
+    assert_eq!(wire.ended(3).await, Ended::Answered(200, "calm".to_owned()));
 }
 
 #[tokio::test]
