@@ -12,8 +12,9 @@
 //! Two things are stricter than the original, since a long overload defeats it:
 //!
 //! * **What is slow because the limit is in use is not usual.** The original learns the overload within 600 answers,
-//!   finds it usual, and goes on to its maximum. Here longer times are learnt while the limit is not in use, and
-//!   slowly at the floor, where they must be the component's own; shorter ones always.
+//!   finds it usual, and goes on to its maximum. Here longer times are learnt only while the limit is not in use, or at
+//!   the floor while the node's cores are not busy: then the component waits for something that has become slower.
+//!   A component that is slow for want of cores gains nothing by more calls at once. Shorter times are learnt always.
 //! * **The headroom is at most an eighth of the limit.** On two cores the floor is 4, and 4 more would double the time
 //!   of every call.
 
@@ -67,6 +68,17 @@ pub struct View {
     pub gradient: f64,
 }
 
+/// One call that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// From its place to its Head.
+    pub took: Duration,
+    /// Calls running when it began, itself included.
+    pub in_flight: u32,
+    /// Whether the node's cores had all been in use meanwhile.
+    pub busy: bool,
+}
+
 /// The state. Constant work, no allocation.
 #[derive(Debug, Clone, Copy)]
 pub struct Gradient {
@@ -80,8 +92,6 @@ pub struct Gradient {
 
 /// Answers that are averaged plainly before the long average starts to move slowly.
 const WARM_UP: u32 = 10;
-/// How much slower longer times are learnt at the floor, where two calls may share each core.
-const AT_FLOOR: f64 = 16.0;
 
 impl Gradient {
     /// Starts at the floor, where the first times are the truest.
@@ -100,13 +110,12 @@ impl Gradient {
         View { limit: self.limit(), usual: Duration::from_nanos(self.usual as u64), gradient: self.gradient }
     }
 
-    /// A call ended whose code ran for `took`, from its place to its Head, with `in_flight` calls running when it
-    /// began, itself included. Not for what was shed or refused. Answers the limit that holds now.
-    pub fn record(&mut self, took: Duration, in_flight: u32) -> u32 {
+    /// A call ended. Not for what was shed or refused. Answers the limit that holds now.
+    pub fn record(&mut self, Sample { took, in_flight, busy }: Sample) -> u32 {
         let took = (took.as_nanos() as f64).max(1.0);
         // A limit that is not used was not tested either.
         let used = f64::from(in_flight) >= self.limit / 2.0;
-        self.learn(took, used);
+        self.learn(took, used, busy.then_some(in_flight));
         if used {
             self.gradient = (self.options.tolerance * self.usual / took).clamp(0.5, 1.0);
             self.follow();
@@ -122,14 +131,16 @@ impl Gradient {
         self.limit = next.min(f64::from(self.options.max)).max(floor);
     }
 
-    fn learn(&mut self, took: f64, used: bool) {
+    /// `shared`: the cores were busy, and so many calls were running.
+    fn learn(&mut self, took: f64, used: bool, shared: Option<u32>) {
         self.samples = self.samples.saturating_add(1);
+        let floor = self.options.min.max(1);
         let long = 2.0 / (f64::from(self.options.window) + 1.0);
-        let share = match self.samples {
-            few @ ..=WARM_UP => 1.0 / f64::from(few),
-            _ if took < self.usual || !used => long,
-            _ if self.limit() <= self.options.min.max(1) => long / AT_FLOOR,
-            _ => 0.0,
+        let (took, share) = match self.samples {
+            few @ ..=WARM_UP => (alone(took, shared, floor), 1.0 / f64::from(few)),
+            _ if took < self.usual || !used => (took, long),
+            _ if self.limit() <= floor && shared.is_none() => (took, long),
+            _ => return,
         };
         self.usual += (took - self.usual) * share;
         // A time learnt in worse days is forgotten faster than it was learnt.
@@ -137,6 +148,12 @@ impl Gradient {
             self.usual *= 0.95;
         }
     }
+}
+
+/// How long a call would have taken with a core to itself. The floor is twice the cores.
+fn alone(took: f64, shared: Option<u32>, floor: u32) -> f64 {
+    let cores = (f64::from(floor) / 2.0).max(1.0);
+    took * shared.map_or(1.0, |running| cores / f64::from(running).max(cores))
 }
 
 #[cfg(test)]
@@ -151,8 +168,12 @@ mod tests {
 
     fn feed(limit: &mut Gradient, times: usize, took: Duration, in_flight: u32) {
         for _ in 0..times {
-            limit.record(took, in_flight);
+            record(limit, took, in_flight);
         }
+    }
+
+    fn record(limit: &mut Gradient, took: Duration, in_flight: u32) -> u32 {
+        limit.record(Sample { took, in_flight, busy: false })
     }
 
     #[test]
@@ -160,11 +181,14 @@ mod tests {
         let mut limit = gradient(2);
         assert_eq!(limit.limit(), 4);
         for _ in 0..100 {
-            limit.record(MS(10), limit.limit());
+            {
+                let in_flight = limit.limit();
+                record(&mut limit, MS(10), in_flight);
+            }
         }
         assert!((32..60).contains(&limit.limit()), "{}", limit.limit());
         let before = limit.limit();
-        (0..10).for_each(|_| assert!(limit.record(MS(10), 200) >= before));
+        (0..10).for_each(|_| assert!(record(&mut limit, MS(10), 200) >= before));
         assert_eq!(limit.limit(), before + 8, "0.8 an answer");
         feed(&mut limit, 1_000, MS(10), 200);
         assert_eq!(limit.limit(), 200);
@@ -175,7 +199,7 @@ mod tests {
         let mut limit = gradient(2);
         feed(&mut limit, 700, MS(10), 200);
         assert_eq!(limit.limit(), 200);
-        assert_eq!(limit.record(MS(14), 200), 200, "nearly half as long again is tolerated");
+        assert_eq!(record(&mut limit, MS(14), 200), 200, "nearly half as long again is tolerated");
         feed(&mut limit, 60, MS(60), 200);
         assert_eq!(limit.limit(), 4, "{:?}", limit.view());
     }
@@ -185,12 +209,13 @@ mod tests {
         let mut limit = gradient(2);
         feed(&mut limit, 700, MS(10), 200);
         for _ in 0..100_000 {
-            limit.record(MS(5 * u64::from(limit.limit())), limit.limit());
+            let in_flight = limit.limit();
+            limit.record(Sample { took: MS(5 * u64::from(in_flight)), in_flight, busy: true });
         }
-        assert!(limit.limit() <= 8, "twice the floor at most: {:?}", limit.view());
+        assert_eq!(limit.limit(), 4, "{:?}", limit.view());
         let mut slower = gradient(2);
         feed(&mut slower, 700, MS(10), 200);
-        feed(&mut slower, 30_000, MS(100), 200);
+        feed(&mut slower, 2_000, MS(100), 200);
         assert!(slower.limit() >= 30, "it waits for something that is slower now: {:?}", slower.view());
         feed(&mut slower, 1_000, MS(100), 10);
         feed(&mut slower, 1_000, MS(100), 200);
@@ -200,7 +225,7 @@ mod tests {
     #[test]
     fn a_limit_that_is_not_used_does_not_move() {
         let mut limit = gradient(4);
-        (0..100).for_each(|n| assert_eq!(limit.record(MS(1 + n), 3), 8));
+        (0..100).for_each(|n| assert_eq!(record(&mut limit, MS(1 + n), 3), 8));
         assert!(limit.view().usual > MS(10), "but what is usual is learnt");
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use weft_traffic::gradient::{Gradient, Options};
+use weft_traffic::gradient::{Gradient, Options, Sample};
 
 /// A server with so many places: more calls at once take longer in proportion.
 fn settled(capacity: u32) -> u32 {
@@ -11,7 +11,8 @@ fn settled(capacity: u32) -> u32 {
     for _ in 0..5_000 {
         let running = limit.limit();
         let slower = f64::from(running.max(capacity)) / f64::from(capacity);
-        limit.record(Duration::from_millis(10).mul_f64(slower), running);
+        let took = Duration::from_millis(10).mul_f64(slower);
+        limit.record(Sample { took, in_flight: running, busy: running >= capacity });
     }
     limit.limit()
 }
@@ -29,17 +30,18 @@ proptest! {
 
     #[test]
     fn bounded_still_when_unused_and_the_same_twice(
-        answers in prop::collection::vec((0u64..u64::MAX / 2, 0u32..400), 0..300), cores in 0u32..64,
+        answers in prop::collection::vec((0u64..u64::MAX / 2, 0u32..400, any::<bool>()), 0..300), cores in 0u32..64,
     ) {
         let options = Options::for_cores(cores);
         let (mut one, mut other) = (Gradient::new(options), Gradient::new(options));
-        for (nanos, in_flight) in answers {
+        for (nanos, in_flight, busy) in answers {
             let before = one.limit();
-            let after = one.record(Duration::from_nanos(nanos), in_flight);
+            let sample = Sample { took: Duration::from_nanos(nanos), in_flight, busy };
+            let after = one.record(sample);
             prop_assert!(after >= options.min && after <= options.max);
             prop_assert!(in_flight >= before / 2 || after == before);
             prop_assert!(after <= before + 1, "a limit grows by less than one an answer");
-            prop_assert_eq!(after, other.record(Duration::from_nanos(nanos), in_flight));
+            prop_assert_eq!(after, other.record(sample));
             prop_assert_eq!(one.view(), other.view());
         }
     }
