@@ -5,10 +5,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Sleep,
+};
 use weft_types::{Code, code};
 
 use crate::{handler::Refuse, pulse::Pulse};
@@ -25,11 +29,17 @@ pub(crate) struct Io<S> {
     refuse: Arc<dyn Refuse>,
     /// An answer of ours that takes the place of hyper's own.
     instead: Option<Bytes>,
+    /// How long the peer's end is kept from hyper.
+    grace: Option<Pin<Box<Sleep>>>,
 }
+
+/// Whoever closes its side while it waits has left, or has said all and still listens: nobody can tell. It is taken
+/// for the second for so long, so that what is answered quickly reaches it, and then for the first.
+const GRACE: Duration = Duration::from_millis(100);
 
 impl<S> Io<S> {
     pub(crate) fn new(stream: S, first: Bytes, pulse: Arc<Pulse>, refuse: Arc<dyn Refuse>, h2: bool) -> Self {
-        Self { stream, h2, has_read: !first.is_empty(), first, pulse, refuse, instead: None }
+        Self { stream, h2, has_read: !first.is_empty(), first, pulse, refuse, instead: None, grace: None }
     }
 
     /// Whether the peer ever sent anything.
@@ -52,6 +62,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
             let n = this.first.len().min(buf.remaining());
             buf.put_slice(&this.first[..n]);
             this.first.advance(n);
+        }
+        if buf.filled().len() == before && buf.remaining() > 0 && !this.h2 && this.pulse.is_busy() {
+            let grace = this.grace.get_or_insert_with(|| Box::pin(tokio::time::sleep(GRACE)));
+            return grace.as_mut().poll(cx).map(Ok);
         }
         if buf.filled().len() > before {
             this.has_read = true;

@@ -125,6 +125,11 @@ impl Pulse {
         }
     }
 
+    /// Whether an exchange is in flight.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight.load(Relaxed) > 0
+    }
+
     pub(crate) fn is_answering(&self) -> bool {
         self.answering.load(Relaxed)
     }

@@ -384,14 +384,26 @@ async fn a_drain_cuts_off_what_does_not_end() {
     assert_eq!(rest(&mut stream).await, "");
 }
 
-#[tokio::test]
-async fn a_client_that_has_said_all_may_close_its_side_and_is_answered() {
-    let gateway = start(echo());
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_said_all_may_close_its_side_and_is_answered_for_a_moment() {
+    let (door, mut held) = holding_read();
+    let (gateway, witness) = watched(door, Policy::default());
     for head in [GET, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"] {
         let mut stream = open(&gateway, head).await;
         stream.shutdown().await.expect("shuts down");
-        assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200 "), "{head}");
+        held.entered().await;
+        held.answer_one();
+        let (answer, took) = timed(until(&mut stream, "\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{head}: {answer}");
+        assert!(took < Duration::from_millis(100), "{took:?}");
+        assert_eq!(rest(&mut stream).await, "");
     }
+    let mut stream = open(&gateway, GET).await;
+    stream.shutdown().await.expect("shuts down");
+    held.entered().await;
+    let (_, took) = timed(rest(&mut stream)).await;
+    assert!((100..200).contains(&took.as_millis()), "then it has left: {took:?}");
+    assert!(witness.seen(3).await[2].is_gone());
 }
 
 #[tokio::test]

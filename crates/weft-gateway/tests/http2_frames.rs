@@ -12,7 +12,7 @@ use common::{
         REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED, WHOLE, WINDOW_UPDATE, Wire, block, frame, get, post,
         request, reset, setting,
     },
-    start,
+    start_on_lanes as start,
 };
 
 type Case = (&'static str, Vec<u8>, &'static [u32]);

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{door, raw, rest, start, witness::holding};
+use common::{door, raw, rest, start_on_lanes as start, witness::holding};
 use http::Response;
 use http_body_util::BodyExt;
 use tokio::{io::AsyncWriteExt, net::TcpStream};

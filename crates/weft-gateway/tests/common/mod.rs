@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use weft_gateway::{Gateway, Listener, Running};
+use weft_gateway::{Gateway, Lanes, Listener, Running};
 use weft_traffic::{Action, Place, Policy, RouteSpec, Table};
 use weft_types::{
     Body, Class, Context, Digest, End, Fault, Invocation, Invoke, Name, Outcome, Payload, Pending, Reply, Target, Usage,
@@ -103,6 +103,12 @@ pub fn local() -> Listener {
 
 pub fn start(door: Arc<dyn Invoke>) -> Running {
     Gateway::new(door, catch_all()).serve(local())
+}
+
+/// The same, with connections on threads of their own, as a node has them.
+pub fn start_on_lanes(door: Arc<dyn Invoke>) -> Running {
+    let lanes = Lanes::start(2).expect("threads");
+    Gateway::new(door, catch_all()).lanes(lanes).serve(local())
 }
 
 /// Sends raw bytes and reads until the server closes.
