@@ -20,17 +20,15 @@ pub(crate) struct Problem {
     pub(crate) retry: Retry,
     /// Close the connection after this answer (HTTP/1).
     pub(crate) close: bool,
-    /// The `Allow` of a 405.
-    pub(crate) allow: Option<HeaderValue>,
-    /// The `Content-Range` of a 416.
-    pub(crate) range: Option<HeaderValue>,
+    /// The `Allow` of a 405, the `Content-Range` of a 416.
+    extra: Option<HeaderValue>,
     /// What was wrong, for the log. May be empty.
     pub(crate) why: &'static str,
 }
 
 impl Problem {
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, retry: code.info().retry, close: false, allow: None, range: None, why: "" }
+        Self { code, retry: code.info().retry, close: false, extra: None, why: "" }
     }
 
     pub(crate) fn of(fault: &Fault) -> Self {
@@ -52,13 +50,13 @@ impl Problem {
     #[must_use]
     pub(crate) fn allow(mut self, methods: &[Method]) -> Self {
         let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
-        self.allow = HeaderValue::from_str(&names.join(", ")).ok();
+        self.extra = HeaderValue::from_str(&names.join(", ")).ok();
         self
     }
 
     #[must_use]
     pub(crate) fn range(mut self, size: &str) -> Self {
-        self.range = HeaderValue::from_str(size).ok();
+        self.extra = HeaderValue::from_str(size).ok();
         self
     }
 
@@ -85,11 +83,9 @@ impl Problem {
             let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
-        if let Some(allow) = &self.allow {
-            headers.insert(header::ALLOW, allow.clone());
-        }
-        if let Some(range) = &self.range {
-            headers.insert(header::CONTENT_RANGE, range.clone());
+        if let Some(extra) = &self.extra {
+            let name = if status == StatusCode::METHOD_NOT_ALLOWED { header::ALLOW } else { header::CONTENT_RANGE };
+            headers.insert(name, extra.clone());
         }
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
