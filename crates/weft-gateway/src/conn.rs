@@ -99,7 +99,7 @@ async fn sniff<S: AsyncRead + Unpin>(stream: &mut S, read: &mut BytesMut) -> std
 
 /// The head did not come in time: says so, and closes.
 async fn time_out<S: AsyncRead + AsyncWrite + Unpin, R: Refuse + ?Sized>(mut stream: S, refuse: &R, pulse: &Pulse) {
-    let answer = refuse.refuse(code::REQUEST_TIMEOUT);
+    let answer = refuse.refuse(code::REQUEST_TIMEOUT, pulse.now());
     let sent = tokio::time::timeout(LINGER, stream.write_all(&answer)).await;
     if sent.is_ok_and(|sent| sent.is_ok()) {
         pulse.leave_unread();

@@ -1,6 +1,14 @@
 //! One request: its head checked and matched, an invocation made of it, and its outcome answered.
 
-use std::{future::poll_fn, num::NonZeroU32, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    task::Poll,
+};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -31,6 +39,8 @@ pub(crate) struct Senses {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// A drain has run out of patience: whatever ends unanswered from here on is not its client's doing.
+    pub(crate) cut_off: AtomicBool,
 }
 
 /// Turns requests into invocations.
@@ -56,13 +66,17 @@ pub(crate) struct Wanted {
 }
 
 impl Refuse for Edge {
-    fn refuse(&self, code: Code) -> Bytes {
-        let id = InvocationId::new(self.senses.clock.now(), self.senses.randomness.next());
+    fn refuse(&self, code: Code, now: Timestamp) -> Bytes {
+        let id = InvocationId::new(now, self.senses.randomness.next());
         tracing::debug!(%id, %code, "request refused before it could be read");
         if let Some(observer) = &self.senses.observer {
             observer.refused(code);
         }
-        Problem::new(code).wire(id)
+        Problem::new(code).wire(id, now)
+    }
+
+    fn cut_off(&self) {
+        self.senses.cut_off.store(true, Relaxed);
     }
 }
 

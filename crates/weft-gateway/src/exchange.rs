@@ -1,12 +1,12 @@
 //! One request from its head to the last byte of its answer, and what is told of it when it is over.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use http::{Method, StatusCode, Version};
 use weft_traffic::{CompiledRoute, Table};
 use weft_types::{Class, Code, InvocationId, Timestamp, Trace, code};
 
-use crate::{edge::Senses, inflow::Meter, observe::Observed};
+use crate::{edge::Senses, inflow::Meter, observe::Observed, status::status};
 
 /// What nginx taught everyone to call a client that left before the head of its answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -43,12 +43,10 @@ impl Answered {
         Self { status, class: Class::CallerFault, code: Some(code::CLIENT_GONE), bytes: 0, complete: false }
     }
 
-    /// Never answered: a client that left, unless we are unwinding.
-    fn never() -> Self {
-        match std::thread::panicking() {
-            true => Self::new(StatusCode::INTERNAL_SERVER_ERROR, Class::Failure, Some(code::INTERNAL)),
-            false => Self::nobody(),
-        }
+    /// Never answered: a client that left, unless it was we who ended it.
+    fn never(code: Code) -> Self {
+        let class = if code == code::CLIENT_GONE { Class::CallerFault } else { Class::Failure };
+        Self::new(status(code), class, Some(code))
     }
 
     pub(crate) fn new(status: StatusCode, class: Class, code: Option<Code>) -> Self {
@@ -60,6 +58,15 @@ impl Answered {
 }
 
 impl Exchange {
+    /// Why nobody waits for the answer, or the rest of it, any more.
+    pub(crate) fn gone(&self) -> Code {
+        match std::thread::panicking() {
+            true => code::INTERNAL,
+            false if self.senses.cut_off.load(Relaxed) => code::DRAINING,
+            false => code::CLIENT_GONE,
+        }
+    }
+
     pub(crate) fn route(&self) -> Option<&CompiledRoute> {
         self.route.and_then(|index| self.table.routes().get(index as usize))
     }
@@ -68,7 +75,8 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(observer) = &self.senses.observer else { return };
-        let Answered { status, class, code, bytes, complete } = self.answered.unwrap_or_else(Answered::never);
+        let Answered { status, class, code, bytes, complete } =
+            self.answered.unwrap_or_else(|| Answered::never(self.gone()));
         observer.request(&Observed {
             id: self.id,
             trace: &self.trace,

@@ -1,6 +1,6 @@
 //! Putting a gateway together, and starting it on a listener.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use arc_swap::ArcSwap;
 use http::{Request, Response};
@@ -78,6 +78,7 @@ impl Gateway {
             clock: Arc::clone(&self.clock),
             randomness: Arc::clone(&self.randomness),
             observer: self.observer.clone(),
+            cut_off: AtomicBool::new(false),
         };
         let edge = Edge { door: Arc::clone(&self.door), table: Arc::clone(&self.table), senses: Arc::new(senses) };
         let (clock, observer, lanes) = (Arc::clone(&self.clock), self.observer.clone(), self.lanes.clone());

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response, uri::Scheme};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
-use weft_types::{Body, Code, Fault, InvocationId};
+use weft_types::{Body, Code, Fault, InvocationId, Timestamp};
 
 use crate::{problem::Problem, pulse::Pulse};
 
@@ -25,7 +25,10 @@ impl Peer {
 
 /// Answers, in whole, for a request that could not even be read.
 pub(crate) trait Refuse: Send + Sync {
-    fn refuse(&self, code: Code) -> Bytes;
+    fn refuse(&self, code: Code, now: Timestamp) -> Bytes;
+
+    /// What has not ended by now is ended by us, not by its clients.
+    fn cut_off(&self) {}
 }
 
 /// Answers requests. One for a whole listener.
@@ -46,8 +49,8 @@ pub(crate) trait Handler: Refuse + Send + Sync + 'static {
 pub(crate) struct Plain<F>(pub(crate) F);
 
 impl<F: Send + Sync> Refuse for Plain<F> {
-    fn refuse(&self, code: Code) -> Bytes {
-        Problem::new(code).wire(InvocationId(rand::random()))
+    fn refuse(&self, code: Code, now: Timestamp) -> Bytes {
+        Problem::new(code).wire(InvocationId(rand::random()), now)
     }
 }
 

@@ -89,7 +89,7 @@ impl<S: AsyncWrite + Unpin> Io<S> {
     /// nothing is being answered; an answer with a code takes its place.
     fn is_hypers_own(&mut self, buf: &[u8]) -> bool {
         if self.instead.is_none() && !self.h2 && !self.pulse.is_answering() {
-            self.instead = refusal(buf).map(|code| self.refuse.refuse(code));
+            self.instead = refusal(buf).map(|code| self.refuse.refuse(code, self.pulse.now()));
         }
         self.instead.is_some()
     }

@@ -23,7 +23,7 @@ use weft_types::{Clock, Code, code};
 use crate::{
     ConnectionEvent, Lanes, Limits, Observer,
     conn::{self, Shared},
-    handler::{Handler, Peer},
+    handler::{Handler, Peer, Refuse},
     pulse::{Order, Pulse},
     tls::Tls,
 };
@@ -133,6 +133,7 @@ impl Running {
             return 0;
         }
         let left = self.connections();
+        self.crowd.refuse.cut_off();
         self.crowd.tell_all(Order::Abort);
         self.crowd.emptied().await;
         left
@@ -157,6 +158,7 @@ struct Crowd {
     clock: Arc<dyn Clock>,
     observer: Option<Arc<dyn Observer>>,
     lanes: Option<Arc<Lanes>>,
+    refuse: Arc<dyn Refuse>,
     secure: bool,
 }
 
@@ -257,6 +259,7 @@ pub(crate) fn run<H: Handler>(
         clock,
         observer,
         lanes,
+        refuse: Arc::clone(&handler) as Arc<dyn Refuse>,
         secure: listener.tls.is_some(),
     });
     let shared = Arc::new(Shared { handler, limits });

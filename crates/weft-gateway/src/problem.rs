@@ -1,10 +1,13 @@
 //! A failure as an outsider sees it: `application/problem+json`, and never the internal message.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use weft_types::{Body, Code, Fault, InvocationId, Retry};
+use weft_types::{Body, Code, Fault, InvocationId, Retry, Timestamp};
 
 use crate::status::status;
 
@@ -97,15 +100,16 @@ impl Problem {
     }
 
     /// The whole answer in HTTP/1, for where hyper has none of ours: the connection closes after it.
-    pub(crate) fn wire(&self, id: InvocationId) -> Bytes {
+    pub(crate) fn wire(&self, id: InvocationId, now: Timestamp) -> Bytes {
         let (status, code) = (self.status(), self.code);
         let json = self.json(status, id);
+        let date = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_nanos(now.as_nanos()));
         let reason = status.canonical_reason().unwrap_or_default();
         let mut wire = String::with_capacity(512);
         let _ = write!(
             wire,
             "HTTP/1.1 {} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
-             cache-control: no-store\r\nweft-error: {code}\r\nweft-request-id: {id}\r\nconnection: close\r\n\r\n{json}",
+             cache-control: no-store\r\nweft-error: {code}\r\nweft-request-id: {id}\r\ndate: {date}\r\nconnection: close\r\n\r\n{json}",
             status.as_u16(),
             json.len(),
         );

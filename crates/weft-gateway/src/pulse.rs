@@ -84,6 +84,10 @@ impl Pulse {
         }
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(crate) fn order(&self) -> Order {
         match self.order.load(Relaxed) {
             0 => Order::Run,

@@ -110,7 +110,7 @@ impl Drop for Tail {
     fn drop(&mut self) {
         // Once all that was promised has come, nobody asks whether there is more.
         let complete = self.failed.is_none() && (self.is_end_stream() || self.trailed || self.owed == Some(0));
-        let code = self.failed.or(if complete { None } else { Some(code::CLIENT_GONE) });
+        let code = self.failed.or(if complete { None } else { Some(self.exchange.gone()) });
         if let Some(answered) = &mut self.exchange.answered {
             answered.code = answered.code.or(code);
             // What was answered to nobody is not complete, however little of it was held back.

@@ -16,7 +16,7 @@ use http_body_util::StreamBody;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use weft_gateway::{Gateway, Limits, Listener, Observer, Running};
 use weft_traffic::{Action, Policy};
-use weft_types::{Body, Fault, Invoke, Ran, code};
+use weft_types::{Body, Class, Fault, Invoke, Ran, code};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -351,6 +351,9 @@ async fn nothing_is_answered_after_what_could_not_be_read() {
         let answers = raw(gateway.address(), format!("{GET}{bad}{GET}")).await;
         let statuses: Vec<&str> = answers.match_indices("HTTP/1.1 ").map(|(at, _)| &answers[at + 9..at + 12]).collect();
         assert_eq!(statuses, ["200", "400"], "{answers}");
+        for part in ["weft-error: bad-request\r\n", "date: ", "connection: close\r\n"] {
+            assert!(answers.rsplit("HTTP/1.1 ").next().is_some_and(|last| last.contains(part)), "{part}: {answers}");
+        }
     }
 }
 
@@ -380,7 +383,8 @@ async fn a_drain_cuts_off_what_does_not_end() {
     let (cut, took) = timed(gateway.drain(Duration::from_secs(7))).await;
     assert_eq!((cut, took.as_secs()), (1, 7));
     held.dropped().await;
-    assert!(witness.seen(1).await[0].is_gone());
+    let seen = &witness.seen(1).await[0];
+    assert_eq!((seen.status, seen.code, seen.class), (503, Some("draining"), Class::Failure), "not its client's doing");
     assert_eq!(rest(&mut stream).await, "");
 }
 

@@ -21,7 +21,7 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio::net::TcpStream;
 use weft_gateway::{Gateway, Limits, Running};
-use weft_types::{Body, Fault, Invoke, Ran, code};
+use weft_types::{Body, Class, Fault, Invoke, Ran, code};
 
 async fn connect(gateway: &Running) -> SendRequest<Bytes> {
     connect_with(gateway, &h2::client::Builder::new()).await
@@ -321,7 +321,8 @@ async fn a_drain_cuts_off_what_does_not_end() {
     let (cut, took) = timed(gateway.drain(Duration::from_secs(7))).await;
     assert_eq!((cut, took.as_secs()), (1, 7));
     held.dropped().await;
-    assert!(witness.seen(1).await[0].is_gone());
+    let seen = &witness.seen(1).await[0];
+    assert_eq!((seen.status, seen.code, seen.class), (503, Some("draining"), Class::Failure), "not its client's doing");
     while wire.next().await.is_some() {}
 }
 
