@@ -2,9 +2,14 @@
 
 mod common;
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
-use common::{catch_all, echo, local};
+use common::{catch_all, echo, local, witness::Witness};
 use http::{Request, Version};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::{http1, http2};
@@ -130,4 +135,19 @@ async fn a_handshake_that_never_comes_holds_up_nobody_and_ends_with_the_drain() 
     drop(stream);
     assert_eq!(gateway.drain(Duration::from_secs(30)).await, 0);
     assert_eq!(common::rest(&mut silent).await, "");
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_is_told_of_and_harms_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (files, root) = write(folder.path(), "a", &["a.example"]);
+    let witness = Arc::new(Witness::default());
+    let observer = Arc::clone(&witness) as Arc<dyn weft_gateway::Observer>;
+    let listener = local().tls(Tls::load(vec![files]).expect("loads"));
+    let gateway = Gateway::new(echo(), catch_all()).observer(observer).serve(listener);
+    let said = common::raw(gateway.address(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(!said.contains("HTTP"), "nothing is answered in the clear: {said:?}");
+    witness.until(|witness| witness.handshake_failed.load(SeqCst) == 1).await;
+    connect(gateway.address(), "a.example", &[&root], &["h2"]).await;
+    assert_eq!(witness.accepted.load(SeqCst), 2);
 }

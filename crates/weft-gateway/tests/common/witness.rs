@@ -39,6 +39,7 @@ pub struct Witness {
     pub began: AtomicUsize,
     pub accepted: AtomicUsize,
     pub accept_failed: AtomicUsize,
+    pub handshake_failed: AtomicUsize,
     pub refused: Mutex<Vec<&'static str>>,
     ended: Mutex<Vec<Seen>>,
     changed: Notify,
@@ -88,6 +89,7 @@ impl Observer for Witness {
         match event {
             ConnectionEvent::Accepted => self.accepted.fetch_add(1, SeqCst),
             ConnectionEvent::AcceptFailed => self.accept_failed.fetch_add(1, SeqCst),
+            ConnectionEvent::HandshakeFailed => self.handshake_failed.fetch_add(1, SeqCst),
             _ => 0,
         };
         self.changed.notify_waiters();
