@@ -69,6 +69,8 @@ async fn a_valid_parent_is_continued() {
         for (name, h2) in
             [("traceparent", true), ("traceparent", false), ("TraceParent", false), ("TRACEPARENT", false)]
         {
+            // Nothing is around a value in HTTP/2.
+            let parent = if h2 { parent.trim() } else { parent };
             let (parts, state) = seen(&gateway, &[(name, parent)], h2).await;
             assert_eq!((&*parts[1], &*parts[3], &*state), (TRACE, *flags, ""), "{parent:?}");
         }
@@ -191,7 +193,7 @@ async fn the_state_is_handed_on() {
     ];
     for (lines, expected) in &cases {
         for (name, h2) in [("tracestate", true), ("tracestate", false), ("TraceState", false), ("TRACESTATE", false)] {
-            let states = lines.iter().map(|line| (name, *line));
+            let states = lines.iter().map(|line| (name, if h2 { line.trim() } else { line }));
             let headers: Vec<(&str, &str)> = [("traceparent", &*parent)].into_iter().chain(states).collect();
             let (parts, state) = seen(&gateway, &headers, h2).await;
             assert_eq!(parts[1], TRACE, "{lines:?}: the trace goes on in any case");
