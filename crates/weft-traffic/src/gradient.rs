@@ -1,13 +1,16 @@
 //! Adaptive concurrency: how many calls at once a component can take, found from how long its calls take.
 //!
 //! ```text
-//! gradient = tolerance × usual time / this time,  between ½ and 1
-//! limit   ←  80 % limit + 20 % (limit × gradient + headroom)       at each answer, if half of the limit is in use
+//! gradient = tolerance × usual time / recent time,  between ½ and 1           recent: over one round of answers
+//! limit   ←  80 % limit + 20 % (limit × gradient + headroom)       each round, if half of the limit was in use
 //! ```
 //!
 //! Gradient2: the *usual* time is a long average (600 answers), and what exceeds it by the tolerance is waiting inside
 //! the component, so the limit falls; the headroom lets it rise again while times stay as usual. There is no
 //! probing phase in which good traffic is refused.
+//!
+//! A *round* is as many answers as the limit is high: so many calls were sent before the last change could show. Who
+//! changes the limit at each answer changes it many times for one cause, and it swings between its bounds.
 //!
 //! Two things are stricter than the original, since a long overload defeats it:
 //!
@@ -84,20 +87,34 @@ pub struct Sample {
 pub struct Gradient {
     options: Options,
     limit: f64,
-    /// Nanoseconds.
+    /// The long average. Nanoseconds.
     usual: f64,
-    samples: u32,
+    /// Answers that were averaged plainly so far: at most [`WARM_UP`].
+    warm: u32,
     gradient: f64,
+    round: Round,
+}
+
+/// The answers since the last change.
+#[derive(Debug, Clone, Copy, Default)]
+struct Round {
+    answers: u32,
+    busy: u32,
+    in_flight_max: u32,
+    /// Nanoseconds.
+    sum: f64,
 }
 
 /// Answers that are averaged plainly before the long average starts to move slowly.
 const WARM_UP: u32 = 10;
+/// Fewer answers are no round.
+const ROUND_MIN: u32 = 4;
 
 impl Gradient {
     /// Starts at the floor, where the first times are the truest.
     pub fn new(options: Options) -> Self {
         let limit = f64::from(options.min.max(1));
-        Self { options, limit, usual: 0.0, samples: 0, gradient: 1.0 }
+        Self { options, limit, usual: 0.0, warm: 0, gradient: 1.0, round: Round::default() }
     }
 
     /// Calls that may run at once: whole, from `min` to `max`.
@@ -111,16 +128,28 @@ impl Gradient {
     }
 
     /// A call ended. Not for what was shed or refused. Answers the limit that holds now.
-    pub fn record(&mut self, Sample { took, in_flight, busy }: Sample) -> u32 {
-        let took = (took.as_nanos() as f64).max(1.0);
-        // A limit that is not used was not tested either.
-        let used = f64::from(in_flight) >= self.limit / 2.0;
-        self.learn(took, used, busy.then_some(in_flight));
-        if used {
-            self.gradient = (self.options.tolerance * self.usual / took).clamp(0.5, 1.0);
-            self.follow();
+    pub fn record(&mut self, sample: Sample) -> u32 {
+        let Round { answers, busy, in_flight_max, sum } = &mut self.round;
+        *answers += 1;
+        *busy += u32::from(sample.busy);
+        *in_flight_max = sample.in_flight.max(*in_flight_max);
+        *sum += (sample.took.as_nanos() as f64).max(1.0);
+        if self.round.answers >= self.limit().max(ROUND_MIN) {
+            let round = std::mem::take(&mut self.round);
+            self.turn(round);
         }
         self.limit()
+    }
+
+    fn turn(&mut self, round: Round) {
+        let recent = round.sum / f64::from(round.answers);
+        // A limit that is not used was not tested either.
+        let used = f64::from(round.in_flight_max) >= self.limit / 2.0;
+        self.learn(recent, used, &round);
+        if used {
+            self.gradient = (self.options.tolerance * self.usual / recent).clamp(0.5, 1.0);
+            self.follow();
+        }
     }
 
     fn follow(&mut self) {
@@ -131,29 +160,29 @@ impl Gradient {
         self.limit = next.min(f64::from(self.options.max)).max(floor);
     }
 
-    /// `shared`: the cores were busy, and so many calls were running.
-    fn learn(&mut self, took: f64, used: bool, shared: Option<u32>) {
-        self.samples = self.samples.saturating_add(1);
+    fn learn(&mut self, recent: f64, used: bool, round: &Round) {
         let floor = self.options.min.max(1);
-        let long = 2.0 / (f64::from(self.options.window) + 1.0);
-        let (took, share) = match self.samples {
-            few @ ..=WARM_UP => (alone(took, shared, floor), 1.0 / f64::from(few)),
-            _ if took < self.usual || !used => (took, long),
-            _ if self.limit() <= floor && shared.is_none() => (took, long),
-            _ => return,
-        };
-        self.usual += (took - self.usual) * share;
+        let busy = round.busy * 2 >= round.answers;
+        let answers = f64::from(round.answers);
+        if self.warm < WARM_UP {
+            let alone = if busy { alone(recent, round.in_flight_max, floor) } else { recent };
+            self.warm += round.answers;
+            self.usual += (alone - self.usual) * answers / f64::from(self.warm);
+        } else if recent < self.usual || !used || (self.limit() <= floor && !busy) {
+            let share = answers * 2.0 / (f64::from(self.options.window) + 1.0);
+            self.usual += (recent - self.usual) * share.min(1.0);
+        }
         // A time learnt in worse days is forgotten faster than it was learnt.
-        if self.usual > 2.0 * took {
+        if self.usual > 2.0 * recent {
             self.usual *= 0.95;
         }
     }
 }
 
 /// How long a call would have taken with a core to itself. The floor is twice the cores.
-fn alone(took: f64, shared: Option<u32>, floor: u32) -> f64 {
+fn alone(took: f64, running: u32, floor: u32) -> f64 {
     let cores = (f64::from(floor) / 2.0).max(1.0);
-    took * shared.map_or(1.0, |running| cores / f64::from(running).max(cores))
+    took * cores / f64::from(running).max(cores)
 }
 
 #[cfg(test)]
@@ -180,45 +209,37 @@ mod tests {
     fn it_grows_while_times_stay_as_usual_and_stops_at_its_bound() {
         let mut limit = gradient(2);
         assert_eq!(limit.limit(), 4);
-        for _ in 0..100 {
-            {
-                let in_flight = limit.limit();
-                record(&mut limit, MS(10), in_flight);
-            }
+        for _ in 0..8 {
+            let before = limit.limit();
+            feed(&mut limit, 500, MS(10), 200);
+            assert!(limit.limit() > before, "it grows: {:?}", limit.view());
         }
-        assert!((32..60).contains(&limit.limit()), "{}", limit.limit());
-        let before = limit.limit();
-        (0..10).for_each(|_| assert!(record(&mut limit, MS(10), 200) >= before));
-        assert_eq!(limit.limit(), before + 8, "0.8 an answer");
-        feed(&mut limit, 1_000, MS(10), 200);
+        feed(&mut limit, 40_000, MS(10), 200);
         assert_eq!(limit.limit(), 200);
     }
 
     #[test]
     fn it_falls_to_the_floor_when_calls_take_longer() {
-        let mut limit = gradient(2);
-        feed(&mut limit, 700, MS(10), 200);
-        assert_eq!(limit.limit(), 200);
-        assert_eq!(record(&mut limit, MS(14), 200), 200, "nearly half as long again is tolerated");
-        feed(&mut limit, 60, MS(60), 200);
+        let mut limit = grown();
+        feed(&mut limit, 2_000, MS(14), 200);
+        assert_eq!(limit.limit(), 200, "nearly half as long again is tolerated");
+        (0..4_000).for_each(|_| overloaded(&mut limit));
         assert_eq!(limit.limit(), 4, "{:?}", limit.view());
     }
 
     #[test]
     fn a_long_overload_does_not_become_usual_and_a_slower_component_does() {
-        let mut limit = gradient(2);
-        feed(&mut limit, 700, MS(10), 200);
+        let mut limit = grown();
         for _ in 0..100_000 {
             let in_flight = limit.limit();
             limit.record(Sample { took: MS(5 * u64::from(in_flight)), in_flight, busy: true });
         }
         assert_eq!(limit.limit(), 4, "{:?}", limit.view());
-        let mut slower = gradient(2);
-        feed(&mut slower, 700, MS(10), 200);
-        feed(&mut slower, 2_000, MS(100), 200);
+        let mut slower = grown();
+        feed(&mut slower, 10_000, MS(100), 200);
         assert!(slower.limit() >= 30, "it waits for something that is slower now: {:?}", slower.view());
-        feed(&mut slower, 1_000, MS(100), 10);
-        feed(&mut slower, 1_000, MS(100), 200);
+        feed(&mut slower, 2_000, MS(100), 10);
+        feed(&mut slower, 40_000, MS(100), 200);
         assert_eq!(slower.limit(), 200, "and after a quieter while that is usual");
     }
 
@@ -234,7 +255,18 @@ mod tests {
         let mut limit = gradient(2);
         feed(&mut limit, 2_000, MS(500), 1);
         let slow = limit.view().usual;
-        feed(&mut limit, 200, MS(10), 1);
+        feed(&mut limit, 400, MS(10), 1);
         assert!(slow > MS(490) && limit.view().usual < MS(25), "{:?}", limit.view());
+    }
+
+    fn overloaded(limit: &mut Gradient) {
+        limit.record(Sample { took: MS(60), in_flight: 200, busy: true });
+    }
+
+    fn grown() -> Gradient {
+        let mut limit = gradient(2);
+        feed(&mut limit, 40_000, MS(10), 200);
+        assert_eq!(limit.limit(), 200);
+        limit
     }
 }

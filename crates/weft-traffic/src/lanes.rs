@@ -202,6 +202,11 @@ impl Lanes {
         *word = *word & !(1 << id.lane) | u64::from(overloaded) << id.lane;
     }
 
+    /// Tells the lane's CoDel that someone was shed for being late.
+    pub(crate) fn shed(&mut self, id: LaneId) {
+        self.lane_mut(id).codel.shed();
+    }
+
     fn unlink(&mut self, at: u32) {
         let Node { id, older, newer, .. } = self.nodes[at as usize];
         match older {

@@ -21,7 +21,24 @@
 //! # Admission
 //!
 //! [`Admission`] is a concurrency limit with a bounded first-in-first-out queue, as a state machine that says
-//! which waiter to wake. [`Policy::resolve`] folds the levels of a manifest into one policy, with origins.
+//! which waiter to wake. [`PriorityAdmission`] is one that knows priorities and tenants and sheds a standing queue
+//! ([`codel`]); [`gradient`] finds how many calls at once it should let in.
+//!
+//! # Policies
+//!
+//! [`Policy::resolve`] folds the levels of a manifest into one policy, with origins; its parts give each core its
+//! `Options`. What a call meets, in this order:
+//!
+//! ```text
+//! gcra        over its rate?               429           split    which arm, sticky; mirror: copied too?
+//! breaker     is the callee open?          503           balance  which endpoint; outlier: who is left out
+//! admission   a place, a queue, or shed    503           hedge    a second try beside a late one
+//! retry       again, when, paid by budget  or why not    fault    harm on purpose
+//! slo         what is left of the promise
+//! ```
+//!
+//! All are state machines: time and random numbers come by argument, so the same inputs give the same bytes.
+//! Each is bounded, says why it decided, and does constant or logarithmic work without allocation on a call.
 
 mod admission;
 pub mod balance;

@@ -198,6 +198,10 @@ impl PriorityAdmission {
     fn fill(&mut self, now: Timestamp) {
         while self.running < self.limits.concurrency {
             let Some((lane, waiter)) = self.lanes.next() else { return };
+            if waiter.until <= now {
+                self.shed_one(lane, waiter.ticket, Why::Expired);
+                continue;
+            }
             self.lanes.hand(waiter.ticket);
             self.lanes.observe(lane, now);
             self.running += 1;
@@ -237,6 +241,9 @@ impl PriorityAdmission {
     fn shed_one(&mut self, lane: LaneId, ticket: Ticket, why: Why) {
         let retry_after = self.retry_after();
         self.lanes.remove(ticket);
+        if why == Why::Late {
+            self.lanes.shed(lane);
+        }
         self.shed[lane.priority as usize] += 1;
         self.told.push_back(Told::Shed { ticket, why, retry_after });
     }
