@@ -1,12 +1,15 @@
 //! What exists before the node does: its clock, its meters, its log.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use weft_telemetry::{
     logs::{Logs, LogsError, Options},
     metrics::{Build, Metrics},
 };
 use weft_types::{Clock, SystemClock};
+
+/// Whoever reads standard error may have gone.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shared by everything in the process. Cloning is a few reference counts.
 #[derive(Clone)]
@@ -30,6 +33,13 @@ impl Telemetry {
         let logs = Logs::init(options, Arc::clone(&telemetry.clock), &telemetry.metrics)?;
         telemetry.logs = Some(Arc::new(logs));
         Ok(telemetry)
+    }
+
+    /// Writes what was logged, before the process ends: for a second at most.
+    pub fn flush(&self) {
+        if let Some(logs) = &self.logs {
+            logs.flush(FLUSH_PATIENCE);
+        }
     }
 
     /// Standard error's first lines; what was logged before follows them.

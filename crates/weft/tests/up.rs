@@ -144,6 +144,28 @@ fn a_signal_lets_an_open_stream_end() {
     assert_eq!(node.wait(), Some(0));
 }
 
+#[test]
+fn a_second_signal_does_not_wait_for_what_is_in_flight() {
+    for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
+        let data = tempfile::tempdir().expect("folder");
+        let mut node = Node::start(&["up", guest("faults-p2.wasm").to_str().expect("text")], data.path());
+        let mut waits = connect(&node.url);
+        waits.write_all(b"GET /sleep?600000 HTTP/1.1\r\nhost: t\r\n\r\n").expect("sent");
+        while !node
+            .admin_get("/metrics", None)
+            .body
+            .contains("weft_instances_live{application=\"faults-p2\",component=\"faults-p2\"} 1")
+        {}
+        node.signal(first);
+        node.says("draining");
+        assert!(node.runs(), "{first}: what is in flight is waited for");
+        node.signal(second);
+        node.says("not waiting");
+        assert_eq!(node.wait(), Some(0), "{first}, then {second}");
+        assert!(read(&mut BufReader::new(waits)).is_none(), "the call was cut");
+    }
+}
+
 use std::io::Read as _;
 
 #[test]

@@ -42,6 +42,7 @@ impl Serve {
         telemetry.announce(&up::announcement(&node));
         signals.next().await;
         up::end(&node, &config, &mut signals).await;
+        telemetry.flush();
         Ok(())
     }
 }

@@ -55,6 +55,7 @@ impl Up {
         signals.next().await;
         watching.iter().for_each(tokio::task::JoinHandle::abort);
         end(&node, &config, &mut signals).await;
+        telemetry.flush();
         Ok(())
     }
 }

@@ -142,6 +142,10 @@ impl Node {
         file.split('"').nth(7).expect("a token").to_owned()
     }
 
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("asked").is_none()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
