@@ -112,6 +112,41 @@ fn a_standing_queue_is_served_from_its_end_and_sheds_the_late() {
     assert_eq!(admission.enter(at(400), Who::default()), Admit::Admit);
 }
 
+/// One tenant sends ten times what can be served, another a fifth of it: how many of the second's calls were shed.
+fn shed_of_the_modest(same_tenant: bool) -> usize {
+    let mut admission = admission(1, 200);
+    let mut modest = Vec::new();
+    let mut shed = 0;
+    for ms in 0..2_000 {
+        for n in 0..10 {
+            let _ = admission.enter(at(ms), who(Priority::Default, 1));
+            if n == 5 && ms % 5 == 0 {
+                match admission.enter(at(ms), who(Priority::Default, if same_tenant { 1 } else { 2 })) {
+                    Admit::Queue { ticket, .. } => modest.push(ticket),
+                    Admit::Shed { .. } => shed += 1,
+                    Admit::Admit => {}
+                }
+            }
+        }
+        if admission.running() > 0 {
+            admission.leave(at(ms));
+        }
+        for told in told(&mut admission) {
+            match told {
+                Told::Wake(ticket) => assert!(admission.claim(ticket)),
+                Told::Shed { ticket, .. } => shed += usize::from(modest.contains(&ticket)),
+            }
+        }
+    }
+    shed
+}
+
+#[test]
+fn a_flood_of_one_tenant_costs_another_nothing() {
+    assert_eq!(shed_of_the_modest(false), 0);
+    assert!(shed_of_the_modest(true) > 200, "as one tenant they share what there is");
+}
+
 #[test]
 fn a_wait_ends_and_a_place_passes_on() {
     let limits = Limits { concurrency: 1, queue: 4, wait: Duration::from_millis(50) };
