@@ -156,6 +156,7 @@ impl Lent {
             stores.insert(opened.clone(), Arc::new(bucket));
         }
         let secrets: Vec<_> = grants.secrets.values().chain(grants.secret_env.values()).cloned().collect();
+        let log = services.logs.open(application, component, &secrets);
         Ok(Self {
             application: application.clone(),
             component: component.clone(),
@@ -164,11 +165,11 @@ impl Lent {
             home: if stores.is_empty() { None } else { services.stores.home(application) },
             shard,
             stores,
-            log: services.logs.open(application, component, &secrets),
+            refusals: Refusals::new(&log),
+            log,
             meter: services.meters.open(application, component),
             spans: Arc::clone(&services.spans),
             sender: Sender::new(Arc::clone(outbound), grants.outbound.clone()),
-            refusals: Arc::default(),
         })
     }
 
@@ -208,7 +209,7 @@ impl Lent {
     }
 
     pub(crate) fn refuse(&self, text: String) -> String {
-        self.refusals.tell(&self.application, &self.component, &self.log.clean(&text));
+        self.refusals.tell(&self.application, &self.component, &text);
         text
     }
 }

@@ -1,23 +1,32 @@
 //! Refusals: what was refused, and the line of the manifest that would grant it.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
 use parking_lot::Mutex;
 use weft_store::StoreError;
 use weft_types::Name;
 
+use super::log::GuestLog;
+
 /// Distinct refusals that are told of each component: a guest that tries for ever fills no log.
 const TOLD_MAX: usize = 64;
 
 /// Which refusals of one component were told to its operator.
-#[derive(Default)]
-pub(crate) struct Refusals(Mutex<HashSet<String>>);
+pub(crate) struct Refusals {
+    told: Mutex<HashSet<String>>,
+    log: Arc<dyn GuestLog>,
+}
 
 impl Refusals {
-    /// Logs a refusal the first time that it happens.
+    pub(super) fn new(log: &Arc<dyn GuestLog>) -> Arc<Self> {
+        Arc::new(Self { told: Mutex::default(), log: Arc::clone(log) })
+    }
+
+    /// Logs a refusal the first time that it happens. What the guest asked for is in it, and may be a secret.
     pub(crate) fn tell(&self, application: &Name, component: &Name, text: &str) {
-        let mut told = self.0.lock();
-        if told.len() < TOLD_MAX && told.insert(text.to_owned()) {
+        let text = self.log.clean(text);
+        let mut told = self.told.lock();
+        if told.len() < TOLD_MAX && told.insert(text.clone()) {
             drop(told);
             tracing::warn!(%application, %component, code = "denied", "{text}");
         }
