@@ -68,13 +68,22 @@ impl Pool {
         (0..shelves).find_map(|at| self.0[(mine + at) % shelves].take(tenant, now, limits))
     }
 
-    /// Keeps an instance that ended well for the next call, in the place of the oldest where a bound is reached.
+    /// Keeps an instance that ended well for the next call, unless it is spent. Where as many are kept as may be, the
+    /// one that has been idle for longest goes: tenants that have left must not keep others from being warm.
     pub(crate) fn put(&self, live: Live, now: Timestamp, limits: &Limits) {
         if live.served >= limits.reuse || now.since(live.born) >= limits.age || limits.warm == 0 {
             return;
         }
         let shelves = shelves(limits.warm);
-        self.0[thread_number() % shelves].put(live, now, limits.warm as usize / shelves);
+        let (mine, max) = (thread_number() % shelves, limits.warm as usize / shelves);
+        let mut kept = Some((live, now));
+        for at in 0..shelves {
+            self.0[(mine + at) % shelves].put(&mut kept, max);
+        }
+        if let Some(kept) = kept {
+            let longest = (0..shelves).min_by_key(|at| self.0[*at].oldest()).unwrap_or(mine);
+            self.0[longest].replace(kept, max);
+        }
     }
 
     /// Drops instances that have not served since `before`. Returns how many are left.
@@ -95,12 +104,27 @@ impl Shelf {
         None
     }
 
-    fn put(&self, live: Live, now: Timestamp, max: usize) {
+    /// Takes `live` if there is room.
+    fn put(&self, live: &mut Option<(Live, Timestamp)>, max: usize) {
+        if live.is_some() {
+            let mut kept = self.0.lock();
+            if kept.len() < max {
+                kept.extend(live.take());
+            }
+        }
+    }
+
+    /// Since when the one that was used least recently has been idle.
+    fn oldest(&self) -> Timestamp {
+        self.0.lock().first().map_or(Timestamp::MAX, |(_, since)| *since)
+    }
+
+    fn replace(&self, live: (Live, Timestamp), max: usize) {
         let mut kept = self.0.lock();
         let oldest = if kept.len() >= max { Some(kept.remove(0)) } else { None };
-        kept.push((live, now));
+        kept.push(live);
         drop(kept);
-        // Giving its memory back takes a while.
+        // Unmapping memory takes time: not under the lock.
         drop(oldest);
     }
 
