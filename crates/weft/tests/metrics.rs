@@ -61,10 +61,12 @@ fn instances_traps_code_and_tenants_are_counted() {
         write!(stream, "GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n").expect("sent");
         stream
     };
-    let (_inside, _waits) = (ask("/sleep?60000"), ask("/ok"));
-    while value(&scrape(), &["weft_queue_waiting{", api]) != 1.0
-        || value(&scrape(), &["weft_invocations_active{"]) != 1.0
-    {}
+    let reads = |name: &str| value(&scrape(), &[name, api]);
+    let _inside = ask("/sleep?60000");
+    while reads("weft_invocations_active{") < 1.0 {}
+    let _waits = ask("/ok");
+    while reads("weft_queue_waiting{") < 1.0 {}
+    assert_eq!(reads("weft_invocations_active{"), 1.0);
     let (code, out, _) = run(&["status", "--data", data.path().to_str().expect("text")]);
     assert!(code == 0 && out.contains("shop"), "{out}");
 }
