@@ -20,9 +20,7 @@ async fn count(bench: &Bench, component: &Arc<Component>, tenant: &str) -> u32 {
 #[tokio::test]
 async fn the_instance_that_was_idle_for_longest_makes_room() {
     let bench = Bench::new();
-    // Threads keep instances apart: so many that the one thread of this test may keep two.
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-    let limits = Limits { warm: 2 * threads as u32, ..Limits::default() };
+    let limits = Limits { warm: 2, ..Limits::default() };
     for guest in ["faults-p2", "faults-p3"] {
         let component = bench.load(guest, Isolation::Instance, limits);
         let mut counts = Vec::new();
