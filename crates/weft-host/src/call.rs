@@ -25,6 +25,8 @@ pub(crate) struct Call {
     pub(crate) cpu_budget: Duration,
     pub(crate) head: Mutex<Option<Head>>,
     answered: AtomicBool,
+    /// Requests that the guest has sent.
+    requests: AtomicU64,
     /// It yielded after having computed for long.
     long: AtomicBool,
     /// Who waits for the answer, where the guest runs elsewhere.
@@ -72,6 +74,7 @@ impl Call {
             cpu_budget,
             head: Mutex::new(None),
             answered: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
             long: AtomicBool::new(false),
             waiter: AtomicWaker::new(),
             meter,
@@ -88,6 +91,11 @@ impl Call {
         self.answered.store(true, Relaxed);
         *self.head.lock() = Some(head);
         self.waiter.wake();
+    }
+
+    /// The number of the next request that the guest sends, from 0.
+    pub(crate) fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Relaxed)
     }
 
     pub(crate) fn is_long(&self) -> bool {

@@ -183,7 +183,12 @@ impl Lent {
         match self.sender.judge(&self.component, &request) {
             Ok(granted) => {
                 let (application, component) = (self.application.clone(), self.component.clone());
-                let told = Told { application, component, refusals: Arc::clone(&self.refusals) };
+                let told = Told {
+                    application,
+                    component,
+                    refusals: Arc::clone(&self.refusals),
+                    spans: Arc::clone(&self.spans),
+                };
                 Ok(granted.send(request, options, call, told))
             }
             Err((error, text)) => {

@@ -11,6 +11,7 @@ mod connect;
 mod error;
 mod send;
 mod tls;
+mod trace;
 
 use std::{
     fmt, io,

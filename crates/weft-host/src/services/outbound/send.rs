@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, Request, Response, Uri, header::HOST};
+use http::{Method, Request, Response, Uri, header::HOST};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::connect::capture_connection;
 use tokio::{
@@ -13,21 +13,21 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
-use weft_types::{Name, Trace};
+use weft_types::Name;
 
 use super::{
     Outbound, OutboundOptions, OutboundRules, Pool,
     body::{Inward, Outward},
     connect::ConnectError,
-    error, pool,
+    error, pool, trace,
 };
 use crate::{
     call::Call,
-    services::refusal::{self, Refusals},
+    services::{
+        GuestSpans,
+        refusal::{self, Refusals},
+    },
 };
-
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
 
 /// What one component calls out with. Its pool is made with its first request.
 pub(crate) struct Sender {
@@ -124,7 +124,8 @@ impl Granted<'_> {
         let left = call.as_ref().map_or(WITHOUT_CALL, |call| call.deadline.since(call.clock.now()).min(LONGEST));
         let limits = Limits::new(options, &outbound.options, left);
         let requests = Arc::clone(requests);
-        let request = prepare(request, call.clone());
+        let mut request = prepare(request, call.clone());
+        let span = call.as_ref().and_then(|call| trace::begin(&mut request, call));
         async move {
             let permit = timeout_at(limits.connect, requests.acquire_owned()).await;
             let Ok(Ok(permit)) = permit else { return Err(HttpError::ConnectionLimitReached) };
@@ -132,7 +133,12 @@ impl Granted<'_> {
             let response = exchange(pool, request, &limits).await.map_err(|error| {
                 told.prohibited(&uri, &error);
                 error.into_http()
-            })?;
+            });
+            if let Some(span) = span {
+                let answer = response.as_ref().map(Response::status).map_err(ToString::to_string);
+                span.end(&*told.spans, &told.application, &told.component, answer);
+            }
+            let response = response?;
             let silence = limits.silence;
             Ok(response.map(|body| Inward::new(body, call, silence, permit).boxed_unsync()))
         }
@@ -144,6 +150,7 @@ pub(crate) struct Told {
     pub(crate) application: Name,
     pub(crate) component: Name,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) spans: Arc<dyn GuestSpans>,
 }
 
 impl Told {
@@ -194,59 +201,16 @@ async fn exchange(
     }
 }
 
-/// Ours are the host, which the client writes, and the trace.
+/// Ours is the host, which the client writes.
 fn prepare(mut request: Request<WasiBody>, call: Option<Arc<Call>>) -> Request<Outward> {
     request.headers_mut().remove(HOST);
     *request.version_mut() = http::Version::HTTP_11;
-    if let Some(call) = &call {
-        trace(request.headers_mut(), &call.trace);
-    }
     request.map(|inner| Outward { inner, call })
-}
-
-/// A guest that makes spans of its own may name one of them as the parent, within the invocation's trace. Anything
-/// else is replaced: the invocation calls, so its span is the parent.
-fn trace(headers: &mut http::HeaderMap, trace: &Trace) {
-    let own = headers.get(TRACEPARENT).and_then(|value| Trace::parse_parent(value.to_str().ok()?));
-    if own.is_some_and(|(id, _, _)| id == trace.trace) || trace.span.0 == 0 {
-        return;
-    }
-    headers.remove(TRACESTATE);
-    if let Ok(parent) = HeaderValue::try_from(trace.to_parent()) {
-        headers.insert(TRACEPARENT, parent);
-    }
-    if let Some(state) = trace.state.as_deref().and_then(|state| HeaderValue::from_str(state).ok()) {
-        headers.insert(TRACESTATE, state);
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use weft_types::{SpanId, TraceId};
-
     use super::*;
-
-    fn sent(headers: &[(&'static str, &str)]) -> (String, Option<String>) {
-        let ours = Trace { trace: TraceId(7), parent: None, span: SpanId(9), flags: 1, state: Some("a=b".into()) };
-        let mut map = http::HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(*name, HeaderValue::from_str(value).unwrap());
-        }
-        trace(&mut map, &ours);
-        let text = |name| map.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
-        (text(TRACEPARENT).unwrap(), text(TRACESTATE))
-    }
-
-    #[test]
-    fn the_invocation_is_the_parent_unless_the_guest_names_a_span_of_the_same_trace() {
-        let ours = "00-00000000000000000000000000000007-0000000000000009-01";
-        assert_eq!(sent(&[]), (ours.into(), Some("a=b".into())));
-        let own = "00-00000000000000000000000000000007-000000000000000a-01";
-        assert_eq!(sent(&[(TRACEPARENT, own), (TRACESTATE, "c=d")]), (own.into(), Some("c=d".into())));
-        for foreign in ["00-00000000000000000000000000000008-000000000000000a-01", "nonsense"] {
-            assert_eq!(sent(&[(TRACEPARENT, foreign), (TRACESTATE, "c=d")]), (ours.into(), Some("a=b".into())));
-        }
-    }
 
     #[test]
     fn no_number_of_a_guest_overflows_a_limit() {
