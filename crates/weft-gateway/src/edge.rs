@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::Scheme};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
-use weft_traffic::{Action, Miss, RequestHead, Table};
+use weft_traffic::{Action, CompiledRoute, Miss, RequestHead, Table, gcra::Subject};
 use weft_types::{
     Blame, Body, Class, Clock, Code, Context, Fault, Invocation, InvocationId, Invoke, Origin, Outcome, Payload, Ran,
     Reply, Timestamp, code,
@@ -30,6 +30,7 @@ use crate::{
     inflow::{Inflow, Meter, Wire},
     patience::Patience,
     problem::Problem,
+    rates::Rates,
     tail::Tail,
     trace,
 };
@@ -47,6 +48,7 @@ pub(crate) struct Senses {
 pub(crate) struct Edge {
     pub(crate) door: Arc<dyn Invoke>,
     pub(crate) table: Arc<ArcSwap<Table>>,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) senses: Arc<Senses>,
 }
 
@@ -121,6 +123,7 @@ impl Edge {
             route: None,
             meter: None,
             answered: None,
+            quota: None,
             senses: Arc::clone(&self.senses),
         };
         let body = Some(body).filter(|body| !body.is_end_stream());
@@ -152,6 +155,9 @@ impl Edge {
             _ => Problem::new(miss.code()),
         })?;
         exchange.route = Some(found.route.index);
+        if found.route.spec.policy.rate_limit.rate.is_some() {
+            self.limit(exchange, peer, found.route)?;
+        }
         match &found.route.spec.action {
             Action::Component(context) => {
                 let policy = &found.route.spec.policy;
@@ -171,6 +177,18 @@ impl Edge {
                 drop(found);
                 Ok(Step::Files(Box::new(Wanted { files, rest, headers: parts.headers })))
             }
+        }
+    }
+
+    /// Counts the request at its route's rate limit.
+    fn limit(&self, exchange: &mut Exchange, peer: &Peer, route: &CompiledRoute) -> Result<(), Problem> {
+        let subject = Subject { address: Some(peer.remote.ip()), ..Subject::default() };
+        let (current, randomness) = (|| self.table.load_full(), &*self.senses.randomness);
+        let quota = self.rates.check(&exchange.table, current, route, exchange.started, &subject, randomness);
+        exchange.quota = quota;
+        match quota.map(|quota| quota.verdict.allowed) {
+            Some(Err(denied)) => Err(Problem::new(code::RATE_LIMITED).after(denied.retry_after)),
+            _ => Ok(()),
         }
     }
 
@@ -240,7 +258,7 @@ impl Edge {
     fn finish(
         &self,
         mut exchange: Exchange,
-        response: Response<Body>,
+        mut response: Response<Body>,
         owed: Option<u64>,
         code: Option<Code>,
         class: Class,
@@ -248,6 +266,9 @@ impl Edge {
         let patience = exchange.route().map(|route| Patience::new(&route.spec.policy));
         let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
         exchange.answered = Some(Answered::new(response.status(), class, code));
+        if let Some(quota) = &exchange.quota {
+            quota.tell(response.headers_mut());
+        }
         response.map(|body| Tail::new(body, owed, exchange, patience))
     }
 }

@@ -6,7 +6,7 @@ use http::{Method, StatusCode, Version};
 use weft_traffic::{CompiledRoute, Table};
 use weft_types::{Class, Code, InvocationId, Timestamp, Trace, code};
 
-use crate::{edge::Senses, inflow::Meter, observe::Observed, status::status};
+use crate::{edge::Senses, inflow::Meter, observe::Observed, rates::Quota, status::status};
 
 /// What nginx taught everyone to call a client that left before the head of its answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -23,6 +23,8 @@ pub(crate) struct Exchange {
     /// Of the request's body, where it has one.
     pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) answered: Option<Answered>,
+    /// Of a route with a rate limit: what its answer says of it.
+    pub(crate) quota: Option<Quota>,
     pub(crate) senses: Arc<Senses>,
 }
 

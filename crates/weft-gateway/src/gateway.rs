@@ -13,6 +13,7 @@ use crate::{
     edge::{Edge, Senses},
     handler::Plain,
     listen,
+    rates::Rates,
 };
 
 /// Answers requests by the routes of a table, through one door. One gateway may serve several listeners.
@@ -25,6 +26,8 @@ pub struct Gateway {
     observer: Option<Arc<dyn Observer>>,
     limits: Limits,
     lanes: Option<Arc<Lanes>>,
+    /// Shared by all listeners: a limit is the route's, wherever requests come in.
+    rates: Arc<Rates>,
 }
 
 impl Gateway {
@@ -37,6 +40,7 @@ impl Gateway {
             observer: None,
             limits: Limits::default(),
             lanes: None,
+            rates: Rates::new(),
         }
     }
 
@@ -80,7 +84,12 @@ impl Gateway {
             observer: self.observer.clone(),
             cut_off: AtomicBool::new(false),
         };
-        let edge = Edge { door: Arc::clone(&self.door), table: Arc::clone(&self.table), senses: Arc::new(senses) };
+        let edge = Edge {
+            door: Arc::clone(&self.door),
+            table: Arc::clone(&self.table),
+            rates: Arc::clone(&self.rates),
+            senses: Arc::new(senses),
+        };
         let (clock, observer, lanes) = (Arc::clone(&self.clock), self.observer.clone(), self.lanes.clone());
         listen::run(listener, Arc::new(edge), self.limits, clock, observer, lanes)
     }

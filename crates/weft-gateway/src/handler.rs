@@ -14,6 +14,8 @@ use crate::{problem::Problem, pulse::Pulse};
 pub(crate) struct Peer {
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) local: SocketAddr,
+    /// Whoever connected. With a proxy in front of us, that proxy.
+    pub(crate) remote: SocketAddr,
     pub(crate) secure: bool,
 }
 

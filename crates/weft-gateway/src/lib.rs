@@ -33,6 +33,7 @@ mod patience;
 mod problem;
 mod pulse;
 mod random;
+mod rates;
 mod status;
 mod streams;
 mod tail;

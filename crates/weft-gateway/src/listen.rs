@@ -293,7 +293,7 @@ async fn accept<H: Handler>(listener: Listener, shared: Arc<Shared<H>>, crowd: A
     loop {
         crowd.room().await;
         match listener.socket.accept().await {
-            Ok((stream, _)) => admit(stream, listener.address, tls.clone(), &shared, &crowd),
+            Ok((stream, remote)) => admit(stream, remote, listener.address, tls.clone(), &shared, &crowd),
             Err(error) if is_the_peers(&error) => {
                 tracing::debug!(%error, "a connection was gone before it was accepted")
             }
@@ -314,6 +314,7 @@ fn is_the_peers(error: &io::Error) -> bool {
 /// The handshake is on the connection's own task, and within the time for a head: a slow one holds up nobody else.
 fn admit<H: Handler>(
     stream: TcpStream,
+    remote: SocketAddr,
     local: SocketAddr,
     tls: Option<TlsAcceptor>,
     shared: &Arc<Shared<H>>,
@@ -329,7 +330,7 @@ fn admit<H: Handler>(
     }
     let shared = Arc::clone(shared);
     let serve = async move |stream: TcpStream| {
-        let peer = Peer { pulse: Arc::clone(&pulse), local, secure: tls.is_some() };
+        let peer = Peer { pulse: Arc::clone(&pulse), local, remote, secure: tls.is_some() };
         match tls {
             None => conn::serve(stream, peer, None, shared, pulse).await,
             Some(tls) => match conn::until_told(&pulse, tls.accept(stream)).await {

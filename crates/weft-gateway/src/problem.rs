@@ -51,6 +51,12 @@ impl Problem {
     }
 
     #[must_use]
+    pub(crate) fn after(mut self, delay: Duration) -> Self {
+        self.retry = Retry::After(delay);
+        self
+    }
+
+    #[must_use]
     pub(crate) fn allow(mut self, methods: &[Method]) -> Self {
         let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
         self.extra = HeaderValue::from_str(&names.join(", ")).ok();

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    policy::RateLimit,
     values::{Later, Size, Time},
     variable::Variable,
 };
@@ -103,10 +104,9 @@ pub struct Policy {
     #[schemars(extend("x-unsupported" = "there are no circuit breakers in this version yet"))]
     #[serde(skip_serializing)]
     pub breaker: Option<Later>,
-    /// Rate limit.
-    #[schemars(extend("x-unsupported" = "there are no rate limits in this version yet"))]
-    #[serde(skip_serializing)]
-    pub rate_limit: Option<Later>,
+    /// How often a route may be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     /// Hedged requests.
     #[schemars(extend("x-unsupported" = "nothing is hedged by this version yet"))]
     #[serde(skip_serializing)]
@@ -388,6 +388,7 @@ impl From<&Policy> for weft_traffic::Patch {
             body_max: policy.body.map(|size| size.0),
             concurrency: policy.concurrency,
             queue: policy.queue,
+            rate_limit: policy.rate_limit.unwrap_or_default().into(),
             ..Self::default()
         }
     }

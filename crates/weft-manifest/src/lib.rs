@@ -41,6 +41,7 @@ mod near;
 mod node_resolve;
 mod outbound;
 mod parse;
+mod policy;
 mod problem;
 mod reference;
 mod resolve;
@@ -60,11 +61,12 @@ pub use grant::{Wanted, grant_line};
 pub use near::nearest;
 pub use node::NodeConfig;
 pub use outbound::{HostRule, Network, Outbound, OutboundError, OutboundRule, Scheme, is_private};
+pub use policy::{RateBy, RateLimit};
 pub use problem::{Look, Problem, Report};
 pub use reference::reference;
 pub use schema::{application_schema, node_schema};
 pub use source::Source;
-pub use values::{Later, Size, Time};
+pub use values::{Frequency, Later, Size, Time};
 
 /// Reads, checks and resolves an application. `path` is its folder or its `weft.toml`.
 pub fn load(path: &Path) -> Result<Application, Report> {

@@ -17,7 +17,7 @@ pub fn reference() -> String {
          [`node.schema.json`](schema/node.schema.json).\n\n\
          Both files are strict: a key that is not listed here is an error, with the place and the nearest key that \
          exists. Durations are a whole number and `ms`, `s`, `m`, `h` or `d` (`30s`); sizes a whole number and `B`, \
-         `KiB`, `MiB` or `GiB` (`64MiB`). Paths are relative to the file's own folder.\n",
+         `KiB`, `MiB` or `GiB` (`64MiB`); rates a whole number and `/s`, `/m`, `/h` or `/d` (`100/s`). Paths are relative to the file's own folder.\n",
     );
     for schema in [application_schema(), node_schema()] {
         page(schema, &mut out);
@@ -86,9 +86,9 @@ fn later(root: &Value, out: &mut String) {
             let key = if table.is_empty() { key.clone() } else { format!("{}.{key}", table.trim_matches(['[', ']'])) };
             rows.push(format!("| `{key}` | {} |", text(property, "x-unsupported")));
         }
-        for (_, property) in properties(schema) {
+        for (key, property) in properties(schema) {
             for (value, why) in property.get("x-later").and_then(Value::as_object).into_iter().flatten() {
-                rows.push(format!("| `{table}.kind = \"{value}\"` | {} |", why.as_str().unwrap_or_default()));
+                rows.push(format!("| `{table}.{key} = \"{value}\"` | {} |", why.as_str().unwrap_or_default()));
             }
         }
     }
@@ -126,7 +126,9 @@ fn kind(property: &Value, root: &Value) -> String {
             }
         }
         "object" => format!("table [`{0}`](#{1})", text(target, "x-table"), anchor(text(target, "x-table"))),
-        "string" if matches!(form, "duration" | "size" | "path" | "name" | "method" | "address") => form.to_owned(),
+        "string" if matches!(form, "duration" | "size" | "rate" | "path" | "name" | "method" | "address") => {
+            form.to_owned()
+        }
         "integer" | "boolean" => text(target, "type").to_owned(),
         _ if !choices(target).is_empty() => {
             choices(target).iter().map(|(value, _)| format!("`{value:?}`")).collect::<Vec<_>>().join(" or ")

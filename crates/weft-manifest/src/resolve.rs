@@ -70,6 +70,9 @@ impl Resolver<'_> {
             routes: routes.into_iter().flatten().collect(),
             origin: Some(origin),
         };
+        if self.whole {
+            self.rates(root);
+        }
         self.table(&application, &root.key("route"));
         Some(application)
     }
@@ -304,6 +307,39 @@ impl Resolver<'_> {
             return Some(Answer::Files(files.clone()));
         }
         route.redirect.clone().map(Answer::Redirect)
+    }
+
+    /// A limit without a rate limits nothing: that may not pass in silence.
+    fn rates(&mut self, root: &Spot<'_>) {
+        let author = self.author;
+        let of = |policy: Option<author::Policy>| policy.and_then(|policy| policy.rate_limit);
+        let rated = |policy: Option<author::Policy>| of(policy).is_some_and(|limit| limit.rate.is_some());
+        let component = |name: &String| author.component.get(name).and_then(|component| component.policy);
+        let routed = |name: &str| author.route.iter().any(|r| rated(r.policy) && r.component.as_deref() == Some(name));
+        let above = rated(author.policy);
+        let below =
+            || author.component.values().any(|c| rated(c.policy)) || author.route.iter().any(|r| rated(r.policy));
+        let mut idle = Vec::new();
+        if of(author.policy).is_some() && !above && !below() {
+            idle.push(root.key("policy"));
+        }
+        for (name, said) in &author.component {
+            if of(said.policy).is_some() && !(above || rated(said.policy) || routed(name)) {
+                idle.push(root.key("component").key(name).key("policy"));
+            }
+        }
+        for (i, route) in author.route.iter().enumerate() {
+            let beside = route.component.as_ref().and_then(component);
+            if of(route.policy).is_some() && !(above || rated(beside) || rated(route.policy)) {
+                idle.push(root.key("route").item(i).key("policy"));
+            }
+        }
+        for policy in idle {
+            let span = policy.key("rate-limit").key_span();
+            let message = "`rate-limit` lacks `rate`, and no other level has one".to_owned();
+            let help = "add `rate`, such as `rate = \"100/s\"`";
+            self.problem(span, code::MANIFEST_MISSING, message, "limits nothing", help);
+        }
     }
 
     fn files_route(&mut self, route: &author::Route, at: &Spot<'_>) {

@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use weft_traffic::units;
+use weft_traffic::{Rate, units};
 use weft_types::Name;
 
 use crate::outbound::{Network, OutboundRule};
@@ -17,6 +17,11 @@ pub struct Time(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
 
+/// So many in a stretch of time, written `100/s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Frequency(pub Rate);
+
 /// Stands for a key whose meaning this version does not have yet. Its content is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Later;
@@ -26,6 +31,7 @@ pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
     match form {
         "duration" => units::parse_duration(text).err().map(|e| e.to_string()),
         "size" => units::parse_bytes(text).err().map(|e| e.to_string()),
+        "rate" => text.parse::<Rate>().err().map(|e| e.to_string()),
         "name" => Name::new(text).err().map(|e| e.reason.to_owned()),
         "method" => method_fault(text),
         "header" => header_fault(text),
@@ -153,5 +159,6 @@ macro_rules! schema {
 schema! {
     Time => { "type": "string", "x-form": "duration", "pattern": "^[0-9]+(ns|us|ms|s|m|h|d)$" };
     Size => { "type": "string", "x-form": "size", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" };
+    Frequency => { "type": "string", "x-form": "rate", "pattern": "^[0-9]+/[smhd]$" };
     Later => {};
 }

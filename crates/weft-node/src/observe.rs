@@ -9,7 +9,7 @@ use weft_telemetry::{
     trace::{Kind, Origin, SpanRecord, SpanSink, Status, Value},
 };
 use weft_traffic::{Action, CompiledRoute, RouteSpec, Table};
-use weft_types::{Class, Code};
+use weft_types::{Class, Code, code};
 
 use crate::sampling::wants;
 
@@ -81,8 +81,12 @@ impl Observer for Watcher {
         self.with_meter(seen.route, |meter| {
             meter.ended(Method::of(seen.method.as_str()), seen.status.as_u16(), took);
         });
-        if let (None, Some(code)) = (seen.route, seen.code) {
-            self.metrics.node().fault(seen.class, code);
+        match seen.code {
+            // Answered out here, whichever component would have.
+            Some(code) if seen.route.is_none() || code == code::RATE_LIMITED => {
+                self.metrics.node().fault(seen.class, code);
+            }
+            _ => {}
         }
         if wants(&self.spans, seen.trace) {
             self.spans.emit(span(seen));

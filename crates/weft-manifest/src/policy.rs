@@ -1,0 +1,51 @@
+//! The tables of a policy, each of which becomes one part of [`weft_traffic::Patch`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use weft_traffic::{gcra, policy::RateLimitPatch};
+
+use crate::values::Frequency;
+
+/// How often a route may be asked. Each route counts for itself; who is over its limit is answered 429 with
+/// `Retry-After`, and every answer has `RateLimit` headers. Each node counts what it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "policy.rate-limit"))]
+pub struct RateLimit {
+    /// Requests in a second (`s`), minute (`m`), hour (`h`) or day (`d`). Without it here, that of the level above.
+    #[schemars(extend("examples" = ["100/s"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Frequency>,
+    /// Requests at once after a pause. Absent: the number in `rate`.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+    /// Who shares one limit.
+    #[schemars(extend("default" = "route", "x-later" = {
+        "identity": "callers are not authenticated by this version yet",
+        "tenant": "tenants are not told apart by HTTP in this version yet",
+    }))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<RateBy>,
+}
+
+/// Who shares one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum RateBy {
+    /// All requests of the route.
+    Route,
+    /// Each client address; of IPv6 the first 64 bits.
+    Address,
+}
+
+impl From<RateLimit> for RateLimitPatch {
+    fn from(said: RateLimit) -> Self {
+        let by = |by| match by {
+            RateBy::Route => gcra::By::Route,
+            RateBy::Address => gcra::By::Address,
+        };
+        Self { rate: said.rate.map(|rate| Some(rate.0)), burst: said.burst.map(Some), by: said.by.map(by) }
+    }
+}
