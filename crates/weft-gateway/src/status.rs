@@ -42,6 +42,7 @@ const EDGE: &[(Code, StatusCode)] = &[
     (code::GUEST_ERROR, StatusCode::BAD_GATEWAY),
     (code::UPSTREAM_UNREACHABLE, StatusCode::BAD_GATEWAY),
     (code::UPSTREAM_BAD_ANSWER, StatusCode::BAD_GATEWAY),
+    (code::UPSTREAM_LOST, StatusCode::BAD_GATEWAY),
     // Time.
     (code::DEADLINE_EXCEEDED, StatusCode::GATEWAY_TIMEOUT),
     (code::IDLE_TIMEOUT, StatusCode::GATEWAY_TIMEOUT),
@@ -49,6 +50,7 @@ const EDGE: &[(Code, StatusCode)] = &[
     // Not now.
     (code::INSTANCE_LOST, StatusCode::SERVICE_UNAVAILABLE),
     (code::OVERLOADED, StatusCode::SERVICE_UNAVAILABLE),
+    (code::BREAKER_OPEN, StatusCode::SERVICE_UNAVAILABLE),
     (code::DRAINING, StatusCode::SERVICE_UNAVAILABLE),
     (code::NOT_DEPLOYED, StatusCode::SERVICE_UNAVAILABLE),
     (code::COMPONENT_UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE),

@@ -77,6 +77,7 @@ pub mod split;
 mod table;
 mod tie;
 pub mod units;
+mod upstream;
 
 pub use admission::{Admission, Admit, Limits, Ticket};
 pub use compiled::{CompiledRoute, RouteError};
@@ -90,3 +91,4 @@ pub use ratio::Ratio;
 pub use ring::Counts;
 pub use route::{Action, Files, HeaderMatch, Place, RouteSpec};
 pub use table::Table;
+pub use upstream::{Upstream, UpstreamAddress, UpstreamAddressError, Wire};

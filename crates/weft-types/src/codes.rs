@@ -97,6 +97,8 @@ codes! {
     UNKNOWN_OUTCOME     "unknown-outcome"      Platform Retry::No, "It is not known whether the call took effect.";
     UPSTREAM_UNREACHABLE "upstream-unreachable" Application SOON, "The other service cannot be reached.";
     UPSTREAM_BAD_ANSWER "upstream-bad-answer"  Application Retry::No, "The other service answered with invalid HTTP.";
+    UPSTREAM_LOST       "upstream-lost"        Application Retry::Now, "The connection to the other service was lost before its answer was complete.";
+    BREAKER_OPEN        "breaker-open"         Application SOON, "The other service fails, and is not called for a while.";
     INTERNAL            "internal"             Platform Retry::No, "A fault of Weft's own.";
     // What a manifest, a command or an artefact can get wrong.
     MANIFEST_SYNTAX     "manifest-syntax"      Caller Retry::No, "The file is not valid TOML.";

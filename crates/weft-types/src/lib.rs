@@ -17,7 +17,9 @@ pub use body::{Body, empty, full};
 pub use codes::{CODES, Code, CodeInfo, code};
 pub use fault::{Blame, Fault, Ran, Retry};
 pub use id::{Digest, IdempotencyKey, InvocationId, Key};
-pub use invocation::{Caller, Chain, Context, Event, Invocation, Origin, Payload, Priority, Target, Tenant, Values};
+pub use invocation::{
+    Caller, Chain, ClientAddress, Context, Event, Invocation, Origin, Payload, Priority, Target, Tenant, Values,
+};
 pub use name::{Name, NameError};
 pub use outcome::{Class, End, Ender, Outcome, Reply, Settlement, Usage};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};

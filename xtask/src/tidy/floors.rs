@@ -17,6 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("weft-host", &["weft-types", "weft-store"]),
     ("weft-manifest", &["weft-types", "weft-traffic"]),
     ("weft-dispatch", &["weft-types", "weft-traffic", "weft-telemetry", "weft-store", "weft-host"]),
+    ("weft-upstream", &["weft-types", "weft-traffic"]),
     ("weft-gateway", &["weft-types", "weft-traffic", "weft-telemetry"]),
     ("weft-control", &["weft-types", "weft-api", "weft-manifest", "weft-store"]),
     ("weft-build", &["weft-types"]),
@@ -33,6 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "weft-host",
             "weft-manifest",
             "weft-dispatch",
+            "weft-upstream",
             "weft-gateway",
             "weft-control",
             "weft-build",
@@ -63,9 +65,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const ONLY: &[(&str, &[&str])] = &[
     ("wasmtime", &["weft-host"]),
     // Telemetry exports OTLP, the host sends what components ask, the command line asks the admin API: clients all.
-    ("hyper", &["weft-gateway", "weft-host", "weft-telemetry", "weft-node", "weft", "weft-bench"]),
-    ("rustls", &["weft-gateway", "weft-host", "weft-telemetry", "weft-node"]),
-    ("tokio-rustls", &["weft-gateway", "weft-host", "weft-telemetry"]),
+    ("hyper", &["weft-gateway", "weft-upstream", "weft-host", "weft-telemetry", "weft-node", "weft", "weft-bench"]),
+    ("rustls", &["weft-gateway", "weft-upstream", "weft-host", "weft-telemetry", "weft-node"]),
+    ("tokio-rustls", &["weft-gateway", "weft-upstream", "weft-host", "weft-telemetry"]),
     ("rusqlite", &["weft-store-local"]),
     ("fjall", &[]),
     ("redb", &[]),

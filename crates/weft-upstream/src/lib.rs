@@ -1,0 +1,24 @@
+//! Calls to services that are not WebAssembly: one more implementation of [`Invoke`](weft_types::Invoke).
+//!
+//! ```text
+//! breaker ─▶ endpoint (two by weight, the cheaper) ─▶ pool or connect ─▶ send ─▶ Head ─▶ … ─▶ End
+//!    ▲                         ▲                                          │
+//!    └──────── again? ─────────┴── only what did not run, or may be repeated, within budget and deadline
+//! ```
+//!
+//! Bodies stream both ways, a frame at a time. Of a request's body at most 64 KiB are held until the Head, so that it
+//! can be sent once more; a longer one gets one try. Dropping the call, or the answer's body, resets the stream or
+//! closes the connection. How many calls there are at once is for the door to bound.
+
+mod answer;
+mod connect;
+mod error;
+mod flight;
+mod forward;
+mod options;
+mod replay;
+mod tls;
+mod upstream;
+
+pub use options::{Options, Senses, Silent, Tried, Watch};
+pub use upstream::Upstream;

@@ -1,0 +1,286 @@
+//! One upstream: its endpoints, its pools, and the tries of a call.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use http::{Response, header};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, ResponseFuture},
+    rt::{TokioExecutor, TokioTimer},
+};
+use parking_lot::Mutex;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout_at},
+};
+use weft_traffic::{
+    Locality, UpstreamAddress, Wire,
+    balance::{self, Balancer, EndpointId, EndpointSpec},
+    breaker::{self, Breaker},
+    budget::Budget,
+    retry::{self, Decision, Ended, Try},
+};
+use weft_types::{
+    Class, Context, Fault, Invocation, Invoke, Outcome, Payload, Pending, Ran, Reply, Retry, SpanId, Timestamp, Trace,
+    code,
+};
+
+use crate::{
+    Options, Senses, Tried, answer,
+    connect::Connector,
+    error,
+    flight::{Flight, State},
+    forward::Head,
+    replay::{self, Replay},
+    tls::Tls,
+};
+
+type Pool = Client<Connector, replay::Copy>;
+
+/// Longest wait for a Head, whatever a deadline says: arithmetic on moments must not overflow.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// A service that is not WebAssembly, at one or several endpoints. One for all who call it.
+pub struct Upstream {
+    endpoints: BTreeMap<Arc<str>, UpstreamAddress>,
+    options: Options,
+    senses: Senses,
+    state: Arc<Mutex<State>>,
+    /// HTTP/1.1, and HTTP/2 where TLS has agreed on it.
+    pool: Pool,
+    /// HTTP/2 with prior knowledge.
+    h2: Pool,
+}
+
+/// A call as each of its tries sees it.
+struct Asked<'a> {
+    head: &'a Head,
+    context: &'a Context,
+    trace: &'a Trace,
+    until: Instant,
+    attempt: NonZeroU32,
+}
+
+impl Upstream {
+    /// Connects to nothing yet. All endpoints have the same weight.
+    pub fn new(endpoints: &[UpstreamAddress], options: Options, senses: Senses) -> Self {
+        let named = |endpoint: &UpstreamAddress| (Arc::from(endpoint.to_string()), endpoint.clone());
+        let endpoints: BTreeMap<Arc<str>, _> = endpoints.iter().map(named).collect();
+        let mut balancer = Balancer::new(options.balance, Locality::default());
+        let spec =
+            |address: &Arc<str>| EndpointSpec { address: address.clone(), weight: 1, locality: Locality::default() };
+        balancer.update(senses.clock.now(), &endpoints.keys().map(spec).collect::<Vec<_>>());
+        let state = State { balancer, breaker: options.breaker.map(Breaker::new), budget: Budget::new(options.budget) };
+        let tls = Arc::new(Tls::new(options.extra_roots.clone()));
+        let (pool, h2) = (pool(&options, &tls, false), pool(&options, &tls, true));
+        Self { endpoints, options, senses, state: Arc::new(Mutex::new(state)), pool, h2 }
+    }
+
+    /// The endpoints as they stand, for the metrics and for people.
+    pub fn endpoints(&self) -> Vec<balance::View> {
+        self.state.lock().balancer.views(self.senses.clock.now()).collect()
+    }
+
+    /// The breaker as it stands; `None`: there is none.
+    pub fn breaker(&self) -> Option<breaker::View> {
+        self.state.lock().breaker.as_mut().map(|breaker| breaker.view(self.senses.clock.now()))
+    }
+
+    async fn run(&self, call: Invocation) -> Outcome {
+        let Invocation { payload, deadline, trace, idempotency, context, .. } = call;
+        let Payload::Http(request) = payload else {
+            let fault = Fault::new(code::INTERNAL, Ran::No).detail("an upstream takes HTTP requests only");
+            return Outcome::failed(fault, Class::Failure);
+        };
+        let (parts, body) = request.into_parts();
+        let head = Head::new(parts);
+        let idempotent = self.options.idempotent || idempotency.is_some() || retry::idempotent(&head.method);
+        let body = Replay::new(body);
+        let left = deadline.since(self.senses.clock.now()).min(LONGEST);
+        let (until, mut attempt) = (Instant::now() + left, NonZeroU32::MIN);
+        let (mut tried, mut last) = (Vec::new(), None);
+        self.state.lock().budget.deposit(self.senses.clock.now());
+        loop {
+            let flight = match self.enter(&tried) {
+                Ok(flight) => flight,
+                // What a first try has answered says more than that there is no second one.
+                Err(fault) => return last.unwrap_or_else(|| failed(fault)),
+            };
+            drop(last.take());
+            tried.push(flight.id);
+            let asked = Asked { head: &head, context: &context, trace: &trace, until, attempt };
+            let outcome = self.attempt(&asked, flight, body.again()).await;
+            let other_target = tried.len() < self.endpoints.len();
+            let now = Try { attempt, idempotent, body: body.state(), other_target, deadline };
+            match self.again(now, &outcome) {
+                Some(wait) => sleep(wait).await,
+                None => {
+                    body.settle();
+                    return outcome;
+                }
+            }
+            last = Some(outcome);
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
+    /// Past the breaker, to an endpoint that was not tried if there is one.
+    fn enter(&self, tried: &[EndpointId]) -> Result<Flight, Fault> {
+        let now = self.senses.clock.now();
+        let mut state = self.state.lock();
+        state.balancer.sweep(now);
+        let pass = match state.breaker.as_mut().map(|breaker| breaker.enter(now)).transpose() {
+            Ok(pass) => pass,
+            Err(refused) => {
+                // A probe is under way: a second is a fair guess of when more is known.
+                let wait = if refused.retry_after.is_zero() { Duration::from_secs(1) } else { refused.retry_after };
+                return Err(Fault::new(code::BREAKER_OPEN, Ran::No).retry(Retry::After(wait)));
+            }
+        };
+        match state.balancer.choose(now, (self.senses.random)(), tried) {
+            Some(pick) => Ok(Flight::new((pick.id, pick.address), now, &self.state, &self.senses, pass)),
+            None => {
+                if let (Some(breaker), Some(pass)) = (&mut state.breaker, pass) {
+                    breaker.cancel(now, pass);
+                }
+                Err(Fault::new(code::UPSTREAM_UNREACHABLE, Ran::No).detail("no endpoint may be used"))
+            }
+        }
+    }
+
+    async fn attempt(&self, asked: &Asked<'_>, mut flight: Flight, body: replay::Copy) -> Outcome {
+        let trace = Trace {
+            parent: Some(asked.trace.span),
+            span: SpanId((self.senses.random)().max(1)),
+            ..asked.trace.clone()
+        };
+        let answered = self.exchange(asked, &flight, &trace, body).await;
+        let answered = answered.and_then(|response| answer::check(&response).map(|()| response));
+        let class = match &answered {
+            Ok(response) => answer::class(response.status()),
+            Err(fault) => error::class(fault),
+        };
+        flight.head(class);
+        self.senses.watch.tried(&Tried {
+            context: asked.context,
+            trace: &trace,
+            method: &asked.head.method,
+            endpoint: &flight.address,
+            attempt: asked.attempt.get(),
+            started: flight.began,
+            ended: self.senses.clock.now(),
+            answer: answered.as_ref().map(Response::status).map_err(|fault| fault.code),
+        });
+        match answered {
+            Ok(response) => answer::outcome(response, flight),
+            Err(fault) => {
+                if class == Class::Failure {
+                    tracing::warn!(
+                        application = %asked.context.target.application, endpoint = %flight.address,
+                        attempt = asked.attempt.get(), code = %fault.code, detail = %fault.detail,
+                        "a call to an upstream failed"
+                    );
+                }
+                Outcome::failed(fault, class)
+            }
+        }
+    }
+
+    /// One request on one connection, until its Head.
+    async fn exchange(
+        &self,
+        asked: &Asked<'_>,
+        flight: &Flight,
+        trace: &Trace,
+        body: replay::Copy,
+    ) -> Result<Response<Incoming>, Fault> {
+        let internal = || Fault::new(code::INTERNAL, Ran::No);
+        let to = self.endpoints.get(&flight.address).ok_or_else(internal)?;
+        let mut request = asked.head.request(to, trace, body).map_err(|error| internal().source(error))?;
+        let flood = Arc::new(Notify::new());
+        let (seen, full) = (AtomicUsize::new(0), Arc::clone(&flood));
+        hyper::ext::on_informational(&mut request, move |_| {
+            if seen.fetch_add(1, Relaxed) >= Options::INFORMATIONAL_MAX {
+                full.notify_one();
+            }
+        });
+        let pool = if to.wire == Wire::H2c { &self.h2 } else { &self.pool };
+        let sent: ResponseFuture = pool.request(request);
+        tokio::select! {
+            biased;
+            () = flood.notified() => Err(error::bad("it sent informational responses without end")),
+            done = timeout_at(asked.until, sent) => match done {
+                Ok(done) => done.map_err(error::of_request),
+                Err(_) => Err(Fault::new(code::DEADLINE_EXCEEDED, Ran::Maybe).detail("the upstream did not answer")),
+            },
+        }
+    }
+
+    /// How long to wait before the next try; `None`: the answer stands.
+    fn again(&self, tried: Try, outcome: &Outcome) -> Option<Duration> {
+        let ended = match &outcome.reply {
+            // What the Retry-After tells our client is not what we wait ourselves.
+            Err(fault) if fault.code == code::UPSTREAM_UNREACHABLE => Ended::NotRun(Retry::Now),
+            Ok(Reply::Http(response)) => Ended::of(outcome, Some((response.status(), retry_after(response)))),
+            _ => Ended::of(outcome, None),
+        };
+        let now: Timestamp = self.senses.clock.now();
+        let random = (self.senses.random)();
+        match self.options.retry.decide(now, tried, ended, random, &mut self.state.lock().budget) {
+            Decision::Again { wait, because } => {
+                tracing::debug!(%because, attempt = tried.attempt.get(), "an upstream is tried again");
+                Some(wait)
+            }
+            Decision::Stop(_) => None,
+        }
+    }
+}
+
+impl Invoke for Upstream {
+    fn invoke(&self, call: Invocation) -> Pending<'_, Outcome> {
+        Box::pin(self.run(call))
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.endpoints.keys()).finish()
+    }
+}
+
+fn failed(fault: Fault) -> Outcome {
+    let class = error::class(&fault);
+    Outcome::failed(fault, class)
+}
+
+/// Seconds only: a date would need a wall clock, and is rare.
+fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+    value.parse().ok().map(Duration::from_secs)
+}
+
+fn pool(options: &Options, tls: &Arc<Tls>, h2: bool) -> Pool {
+    let connector = Connector { tls: Arc::clone(tls), patience: options.connect_timeout };
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(options.idle)
+        .pool_max_idle_per_host(options.idle_max)
+        .http1_max_buf_size(Options::HEAD_MAX)
+        .http2_only(h2)
+        .http2_max_header_list_size(Options::HEAD_MAX as u32)
+        .http2_initial_stream_window_size(1 << 20)
+        .http2_initial_connection_window_size(4 << 20)
+        .http2_max_send_buf_size(256 << 10)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .build(connector)
+}
