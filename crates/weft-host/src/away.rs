@@ -24,7 +24,7 @@ pub(crate) const LONG: Duration = Duration::from_millis(2);
 
 /// Goes on with `run` on `runtime`; metered there. Dropping the result cancels it.
 pub(crate) fn send(run: Run, call: Arc<Call>, runtime: &Handle) -> Run {
-    Box::pin(Away(runtime.spawn(Metered { run, call })))
+    Box::pin(Away(runtime.spawn(Metered { run, call, done: false })))
 }
 
 struct Away(JoinHandle<Finished>);
@@ -48,6 +48,16 @@ impl Drop for Away {
 struct Metered {
     run: Run,
     call: Arc<Call>,
+    done: bool,
+}
+
+impl Drop for Metered {
+    /// Before what is in it: also where it was torn down by a panic.
+    fn drop(&mut self) {
+        if !self.done {
+            self.call.fails();
+        }
+    }
 }
 
 impl Future for Metered {
@@ -58,6 +68,7 @@ impl Future for Metered {
         this.call.enter();
         let polled = this.run.as_mut().poll(cx);
         this.call.leave();
+        this.done = polled.is_ready();
         polled
     }
 }

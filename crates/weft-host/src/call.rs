@@ -3,7 +3,10 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::Duration,
 };
@@ -27,6 +30,8 @@ pub(crate) struct Call {
     answered: AtomicBool,
     /// Requests that the guest has sent.
     requests: AtomicU64,
+    /// The guest has failed, and is not gone yet.
+    failed: AtomicBool,
     /// It yielded after having computed for long.
     long: AtomicBool,
     /// Who waits for the answer, where the guest runs elsewhere.
@@ -75,6 +80,7 @@ impl Call {
             head: Mutex::new(None),
             answered: AtomicBool::new(false),
             requests: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
             long: AtomicBool::new(false),
             waiter: AtomicWaker::new(),
             meter,
@@ -96,6 +102,15 @@ impl Call {
     /// The number of the next request that the guest sends, from 0.
     pub(crate) fn next_request(&self) -> u64 {
         self.requests.fetch_add(1, Relaxed)
+    }
+
+    /// Told before what the guest held is dropped: its body ends then, and is not whole.
+    pub(crate) fn fails(&self) {
+        self.failed.store(true, SeqCst);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(SeqCst)
     }
 
     pub(crate) fn is_long(&self) -> bool {

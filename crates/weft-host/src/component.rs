@@ -245,6 +245,7 @@ impl Component {
                 Finished { result: Ok(()), live: kept.then_some(live) }
             }
             Err(error) => {
+                live.store.data().call().inspect(|call| call.fails());
                 let refused = live.store.data().memory.refused;
                 live.store.data_mut().counted.lost = true;
                 Finished { result: Err(judge::fault(&error, refused)), live: None }

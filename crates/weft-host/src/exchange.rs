@@ -63,6 +63,8 @@ struct Opening {
     parts: http::response::Parts,
     body: HttpBody,
     frames: VecDeque<Frame<Bytes>>,
+    /// The body has ended; whether it is whole may not be known yet.
+    ended: bool,
 }
 
 enum Look {
@@ -94,10 +96,13 @@ impl Exchange {
             Some(Step::Failed(fault)) => self.fail(fault),
             Some(Step::Whole(parts, data)) => self.whole(parts, data),
             None => {
-                let Some(Opening { parts, body, frames }) = opening else {
+                let Some(Opening { parts, body, frames, ended: _ }) = opening else {
                     return self.fail(Fault::new(code::INTERNAL, Ran::Maybe).detail("a head without a response"));
                 };
-                self.stream(parts, Streamed { inner: body, frames, exchange: None, ender: None, left: None })
+                self.stream(
+                    parts,
+                    Streamed { inner: body, frames, exchange: None, ender: None, ended: false, left: None },
+                )
             }
         }
     }
@@ -110,7 +115,7 @@ impl Exchange {
                 match self.call.head.lock().take() {
                     Some(Head::Response(response)) => {
                         let (parts, body) = response.into_parts();
-                        *opening = Some(Opening { parts, body, frames: VecDeque::new() });
+                        *opening = Some(Opening { parts, body, frames: VecDeque::new(), ended: false });
                     }
                     Some(Head::Error(error)) => return Poll::Ready(Some(Step::Failed(judge::error_answer(&error)))),
                     Some(Head::Fault(fault)) => return Poll::Ready(Some(Step::Failed(fault))),
@@ -128,6 +133,9 @@ impl Exchange {
             match open.look(cx) {
                 Look::Ended => {
                     // A body also ends when its guest does: nobody may take half of one for the whole.
+                    if self.is_dying(cx) {
+                        return Poll::Pending;
+                    }
                     if let Some(fault) = self.failed.take() {
                         return Poll::Ready(Some(Step::Failed(fault)));
                     }
@@ -180,6 +188,15 @@ impl Exchange {
             self.failed = result.err();
             self.idle = live;
         }
+    }
+
+    /// Whether the guest has failed elsewhere, and what of is not known yet: it will be in a moment, and wakes us.
+    fn is_dying(&mut self, cx: &mut Context<'_>) -> bool {
+        if !(self.away && self.run.is_some() && self.call.has_failed()) {
+            return false;
+        }
+        self.poll_run(cx);
+        self.run.is_some()
     }
 
     /// Others wait for this thread too.
@@ -278,9 +295,15 @@ fn reply(parts: http::response::Parts, body: Body, class: Class, end: End) -> Ou
 impl Opening {
     /// Reads on until the body ends, waits, or turns out to be longer than one frame.
     fn look(&mut self, cx: &mut Context<'_>) -> Look {
+        if self.ended {
+            return Look::Ended;
+        }
         loop {
             match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Ready(None) if self.frames.iter().all(Frame::is_data) => return Look::Ended,
+                Poll::Ready(None) if self.frames.iter().all(Frame::is_data) => {
+                    self.ended = true;
+                    return Look::Ended;
+                }
                 Poll::Ready(None) => return Look::More,
                 Poll::Ready(Some(Ok(frame))) => {
                     self.frames.push_back(frame);
@@ -301,6 +324,8 @@ struct Streamed {
     frames: VecDeque<Frame<Bytes>>,
     exchange: Option<Exchange>,
     ender: Option<Ender>,
+    /// The guest's side has ended; whether it was whole may not be known yet.
+    ended: bool,
     /// Bytes still owed, where the head said how many, or trailers ended it: at 0 a dropped body is a complete one.
     left: Option<u64>,
 }
@@ -309,6 +334,9 @@ impl Streamed {
     fn poll_inner(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         if let Some(frame) = self.frames.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
+        }
+        if self.ended {
+            return Poll::Ready(None);
         }
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         Poll::Ready(frame.map(|frame| {
@@ -381,6 +409,10 @@ impl http_body::Body for Streamed {
                 Poll::Ready(Some(Err(this.broken(fault))))
             }
             Poll::Ready(None) => {
+                this.ended = true;
+                if this.exchange.as_mut().is_some_and(|exchange| exchange.is_dying(cx)) {
+                    return Poll::Pending;
+                }
                 if let Some(fault) = this.exchange.as_mut().and_then(|exchange| exchange.failed.take()) {
                     return Poll::Ready(Some(Err(this.broken(fault))));
                 }

@@ -26,11 +26,21 @@ pub fn guest(name: &str) -> Arc<[u8]> {
 
 impl Bench {
     pub fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// Guests that compute for long go on there.
+    pub fn away(runtime: tokio::runtime::Handle) -> Self {
+        Self::with(Some(runtime))
+    }
+
+    fn with(away: Option<tokio::runtime::Handle>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let code = tempfile::tempdir().expect("a temporary folder");
         let mut options = HostOptions::new(Arc::clone(&clock));
         options.cache = Some(code.path().join("code"));
         options.instances_max = 32;
+        options.away = away;
         Self { clock, host: Host::new(options).expect("the engine starts"), _code: code }
     }
 
