@@ -101,7 +101,7 @@ impl Chain {
 /// Who is at the other end of the connection that an HTTP request came by: in the extensions of a request that is
 /// passed on, so that a header can say it which no client can have written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClientAddress(pub std::net::SocketAddr);
+pub struct ClientAddress(pub core::net::SocketAddr);
 
 /// What the code is given.
 pub enum Payload {

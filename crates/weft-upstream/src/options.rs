@@ -98,6 +98,8 @@ pub struct Tried<'a> {
     pub context: &'a Context,
     /// As it was sent on: `span` is the try's own, `parent` that of the invocation.
     pub trace: &'a Trace,
+    /// The invocation's own.
+    pub within: &'a Trace,
     pub method: &'a http::Method,
     /// The endpoint in its canonical form.
     pub endpoint: &'a str,

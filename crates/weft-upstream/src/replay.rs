@@ -171,13 +171,13 @@ mod tests {
         }
     }
 
-    fn frames(sizes: &[usize]) -> Body {
-        Frames(sizes.iter().copied().collect::<Vec<_>>().into_iter()).boxed_unsync()
+    fn frames(sizes: Vec<usize>) -> Body {
+        Frames(sizes.into_iter()).boxed_unsync()
     }
 
     #[tokio::test]
     async fn what_was_read_is_read_again_and_the_rest_after_it() {
-        let replay = Replay::new(frames(&[3, 4, 5]));
+        let replay = Replay::new(frames(vec![3, 4, 5]));
         let mut first = replay.again();
         first.frame().await.expect("a frame").expect("good");
         first.frame().await.expect("a frame").expect("good");
@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_than_may_be_held_is_let_go() {
-        let replay = Replay::new(frames(&[60 << 10, 4 << 10, 1]));
+        let replay = Replay::new(frames(vec![60 << 10, 4 << 10, 1]));
         let mut first = replay.again();
         first.frame().await.expect("a frame").expect("good");
         first.frame().await.expect("a frame").expect("good");

@@ -173,6 +173,7 @@ impl Upstream {
         self.senses.watch.tried(&Tried {
             context: asked.context,
             trace: &trace,
+            within: asked.trace,
             method: &asked.head.method,
             endpoint: &flight.address,
             attempt: asked.attempt.get(),
