@@ -10,6 +10,7 @@ mod id;
 mod invocation;
 mod name;
 mod outcome;
+mod random;
 mod time;
 mod trace;
 
@@ -22,6 +23,7 @@ pub use invocation::{
 };
 pub use name::{Name, NameError};
 pub use outcome::{Class, End, Ender, Outcome, Reply, Settlement, Usage};
+pub use random::Randomness;
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use trace::{SpanId, Trace, TraceId};
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use http::{Request, Response};
 use wasmtime_wasi_http::{Error as HttpError, RequestOptions, WasiBody};
 use weft_store::{Shard, Space, Store};
-use weft_types::{Clock, Code, Name, code};
+use weft_types::{Clock, Code, Name, Randomness, code};
 
 use super::{
     keyvalue::Bucket,
@@ -24,6 +24,8 @@ pub struct Services {
     pub stores: Arc<dyn Stores>,
     pub logs: Arc<dyn GuestLogs>,
     pub spans: Arc<dyn GuestSpans>,
+    /// What guests draw from; `None`: the operating system's, as `wasi:random` asks. For simulation.
+    pub randomness: Option<Arc<dyn Randomness>>,
     pub meters: Arc<dyn Meters>,
     pub outbound: OutboundOptions,
 }
@@ -34,6 +36,7 @@ impl Default for Services {
             stores: Arc::new(NoStores),
             logs: Arc::new(NoLogs),
             spans: Arc::new(NoSpans),
+            randomness: None,
             meters: Arc::new(NoMeters),
             outbound: OutboundOptions::default(),
         }
@@ -122,6 +125,7 @@ pub(crate) struct Lent {
     pub(crate) component: Name,
     pub(crate) grants: Arc<Grants>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(super) randomness: Option<Arc<dyn Randomness>>,
     pub(super) shard: Shard,
     /// By the name that the guest opens.
     stores: BTreeMap<String, Arc<Bucket>>,
@@ -162,6 +166,7 @@ impl Lent {
             component: component.clone(),
             grants: Arc::clone(grants),
             clock: Arc::clone(clock),
+            randomness: services.randomness.clone(),
             home: if stores.is_empty() { None } else { services.stores.home(application) },
             shard,
             stores,

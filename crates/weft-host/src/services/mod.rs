@@ -16,6 +16,7 @@ mod logging;
 mod meter;
 mod otel;
 mod outbound;
+mod random;
 mod refusal;
 mod secret;
 mod stdio;

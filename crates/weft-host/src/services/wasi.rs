@@ -6,12 +6,16 @@ use std::{sync::Arc, time::Duration};
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx};
 use weft_types::Clock;
 
-use super::{Lent, Stdio};
+use super::{Lent, Stdio, random::Draw};
 
 pub(crate) fn wasi(lent: &Lent, stdio: &Arc<Stdio>) -> WasiCtx {
     let mut builder = WasiCtx::builder();
     builder.stdout(stdio.stdout()).stderr(stdio.stderr());
     builder.wall_clock(HostClock(Arc::clone(&lent.clock))).monotonic_clock(HostClock(Arc::clone(&lent.clock)));
+    if let Some(randomness) = &lent.randomness {
+        builder.secure_random(Draw(Arc::clone(randomness))).insecure_random(Draw(Arc::clone(randomness)));
+        builder.insecure_random_seed(randomness.next());
+    }
     for (name, value) in &lent.grants.env {
         builder.env(name, value);
     }

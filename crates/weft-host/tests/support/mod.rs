@@ -5,10 +5,10 @@ use std::{num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use weft_host::{Component, ComponentSpec, Grants, Host, HostOptions, Isolation, Limits};
+use weft_host::{Component, ComponentSpec, Grants, Host, HostOptions, Isolation, Limits, Services};
 use weft_types::{
-    Body, Clock, Context, Fault, Invocation, InvocationId, Name, Origin, Outcome, Payload, Reply, SystemClock, Target,
-    Trace, empty,
+    Body, Clock, Context, Fault, Invocation, InvocationId, Name, Origin, Outcome, Payload, Randomness, Reply,
+    SystemClock, Target, Trace, empty,
 };
 
 pub struct Bench {
@@ -26,21 +26,27 @@ pub fn guest(name: &str) -> Arc<[u8]> {
 
 impl Bench {
     pub fn new() -> Self {
-        Self::with(None)
+        Self::with(None, Services::default())
+    }
+
+    /// Guests draw from `randomness`.
+    pub fn random(randomness: Option<Arc<dyn Randomness>>) -> Self {
+        Self::with(None, Services { randomness, ..Services::default() })
     }
 
     /// Guests that compute for long go on there.
     pub fn away(runtime: tokio::runtime::Handle) -> Self {
-        Self::with(Some(runtime))
+        Self::with(Some(runtime), Services::default())
     }
 
-    fn with(away: Option<tokio::runtime::Handle>) -> Self {
+    fn with(away: Option<tokio::runtime::Handle>, services: Services) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let code = tempfile::tempdir().expect("a temporary folder");
         let mut options = HostOptions::new(Arc::clone(&clock));
         options.cache = Some(code.path().join("code"));
         options.instances_max = 32;
         options.away = away;
+        options.services = services;
         Self { clock, host: Host::new(options).expect("the engine starts"), _code: code }
     }
 

@@ -41,6 +41,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Faults {
             "/status" => kit_p2::respond(out, value.parse().unwrap_or(200), "as asked\n"),
             "/big" => big(out, value.parse().unwrap_or(0)),
             "/sink" => sink(&request, out),
+            "/random" => kit_p2::respond(out, 200, &format!("{:x}\n", drawn())),
             "/count" => kit_p2::respond(out, 200, &format!("{}\n", COUNT.fetch_add(1, Ordering::Relaxed) + 1)),
             "/headers" => kit_p2::respond(out, 200, &lines(&request.headers())),
             "/env" => kit_p2::respond(out, 200, &env(&value)),
@@ -210,4 +211,10 @@ fn fetch(url: &str) -> Result<String, ErrorCode> {
         all.extend(chunk);
     }
     Ok(format!("{}\n{}", response.status(), String::from_utf8_lossy(&all)))
+}
+
+/// What the standard library draws for the keys of its maps, hashed.
+fn drawn() -> u64 {
+    use std::hash::BuildHasher;
+    std::hash::RandomState::new().hash_one(0)
 }

@@ -48,6 +48,7 @@ impl wasip3::exports::http::handler::Guest for Faults {
             "/status" => kit_p3::text(value.parse().unwrap_or(200), "as asked\n"),
             "/big" => big(value.parse().unwrap_or(0)),
             "/sink" => sink(request).await,
+            "/random" => kit_p3::text(200, format!("{:x}\n", drawn())),
             "/count" => kit_p3::text(200, format!("{}\n", COUNT.fetch_add(1, Ordering::Relaxed) + 1)),
             "/headers" => kit_p3::text(200, lines(&request.get_headers())),
             "/env" => kit_p3::text(200, env(&value)),
@@ -210,4 +211,10 @@ async fn fetch(url: &str) -> Result<String, ErrorCode> {
     let (body, _trailers) = Response::consume_body(response, result_read);
     let all = body.collect().await;
     Ok(format!("{status}\n{}", String::from_utf8_lossy(&all)))
+}
+
+/// What the standard library draws for the keys of its maps, hashed.
+fn drawn() -> u64 {
+    use std::hash::BuildHasher;
+    std::hash::RandomState::new().hash_one(0)
 }
