@@ -3,9 +3,11 @@
 use std::{collections::HashMap, future::poll_fn, pin::pin, sync::Arc};
 
 use arc_swap::ArcSwap;
-use weft_types::{Class, Clock, End, Fault, Invocation, Invoke, Outcome, Pending, Ran, Target, Usage, code};
+use weft_types::{
+    Class, Clock, End, Fault, Invocation, InvocationId, Invoke, Outcome, Pending, Ran, Target, TraceId, Usage, code,
+};
 
-use crate::{flight::Flight, stage::Stage};
+use crate::{flight::Flight, gate::who, stage::Stage};
 
 /// Stages by target. Replaced whole, never mutated.
 type Stages = HashMap<Target, Arc<Stage>>;
@@ -40,15 +42,16 @@ impl Dispatch {
         let permit = match stage.gate.try_enter() {
             Some(permit) => permit,
             // Boxed: waiting is rare and must not make every call's future large.
-            None => match Box::pin(queued(&stage, stage.gate.enter(began, call.deadline))).await {
+            None => match Box::pin(queued(&stage, stage.gate.enter(began, call.deadline, who(&call.context)))).await {
                 Ok(permit) => permit,
                 Err(fault) => return refuse(&stage, fault),
             },
         };
         let mut flight = Flight::begin(&stage, &self.clock, began, call.context.tenant.clone(), permit);
+        let (id, trace) = (call.id, call.trace.trace);
         let Outcome { reply, class, end } = stage.component.invoke(call).await;
         if let Err(fault) = &reply {
-            log(&stage, fault);
+            log(&stage, id, trace, fault);
         }
         flight.head(class, reply.as_ref().err());
         end.then(move |fault, usage| flight.end(fault, usage));
@@ -90,7 +93,7 @@ fn refuse(stage: &Stage, fault: Fault) -> Outcome {
 }
 
 /// The detail that outsiders never see.
-fn log(stage: &Stage, fault: &Fault) {
+fn log(stage: &Stage, id: InvocationId, trace: TraceId, fault: &Fault) {
     let Target { application, component, .. } = &stage.target;
-    tracing::warn!(%application, %component, code = %fault.code, detail = %fault.detail, "a call failed");
+    tracing::warn!(%id, %trace, %application, %component, code = %fault.code, detail = %fault.detail, "a call failed");
 }

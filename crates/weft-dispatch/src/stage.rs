@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use weft_host::Component;
 use weft_telemetry::metrics::ComponentMeter;
-use weft_traffic::Limits;
 use weft_types::{Clock, Target};
 
-use crate::gate::Gate;
+use crate::gate::{Gate, GateOptions};
 
 /// Immutable but for its counters. Two revisions of a component are two stages; a call keeps the one it entered.
 pub struct Stage {
@@ -21,10 +20,10 @@ impl Stage {
     pub fn new(
         target: Target,
         component: Arc<Component>,
-        limits: Limits,
+        options: GateOptions,
         meter: Arc<ComponentMeter>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        Arc::new(Self { target, component, gate: Gate::new(limits, clock), meter })
+        Arc::new(Self { target, component, gate: Gate::new(options, clock), meter })
     }
 }

@@ -14,7 +14,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use weft_traffic::{Action, HeaderMatch, Patch, Place, Resolution, RouteSpec, units};
-use weft_types::{Context, Digest, Name, Target};
+use weft_types::{Context, Digest, Name, Priority, Target};
 
 use crate::{
     author::{Build, Files, Folder, Isolation, Policy, Redirect, Store},
@@ -248,21 +248,20 @@ impl Application {
             path: route.path.as_str().into(),
             methods: route.lower_methods(),
             headers: route.headers.iter().filter_map(header_match).collect(),
-            action: self.action(&route.answer, revision),
+            action: self.action(&route.answer, revision, resolution.policy.priority),
             policy: resolution.policy,
             origins: resolution.origins,
             place,
         }
     }
 
-    fn action(&self, answer: &Answer, revision: Digest) -> Action {
+    fn action(&self, answer: &Answer, revision: Digest, priority: Priority) -> Action {
         match answer {
-            Answer::Component(component) => Action::Component(Arc::new(Context::anonymous(Target {
-                application: self.name.clone(),
-                revision,
-                component: component.clone(),
-                function: None,
-            }))),
+            Answer::Component(component) => {
+                let (application, component) = (self.name.clone(), component.clone());
+                let target = Target { application, revision, component, function: None };
+                Action::Component(Arc::new(Context { priority, ..Context::anonymous(target) }))
+            }
             Answer::Files(files) => Action::Files(weft_traffic::Files {
                 root: self.locate(&files.from),
                 index: files.index.as_deref().unwrap_or("index.html").into(),

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    policy::RateLimit,
+    policy::{PriorityWord, RateLimit, Shedding},
     values::{Later, Size, Time},
     variable::Variable,
 };
@@ -96,6 +96,13 @@ pub struct Policy {
     #[schemars(range(min = 0, max = 1_000_000), extend("default" = 1024))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<u32>,
+    /// Who is served first where calls wait for a place, and shed last. A route's is that of its requests.
+    #[schemars(extend("default" = "default"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<PriorityWord>,
+    /// When the queue of a component counts as standing. Not on a route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shedding: Option<Shedding>,
     /// Retries.
     #[schemars(extend("x-unsupported" = "nothing is retried by this version yet"))]
     #[serde(skip_serializing)]
@@ -388,6 +395,8 @@ impl From<&Policy> for weft_traffic::Patch {
             body_max: policy.body.map(|size| size.0),
             concurrency: policy.concurrency,
             queue: policy.queue,
+            priority: policy.priority.map(Into::into),
+            shedding: policy.shedding.unwrap_or_default().into(),
             rate_limit: policy.rate_limit.unwrap_or_default().into(),
             ..Self::default()
         }

@@ -61,7 +61,7 @@ pub use grant::{Wanted, grant_line};
 pub use near::nearest;
 pub use node::NodeConfig;
 pub use outbound::{HostRule, Network, Outbound, OutboundError, OutboundRule, Scheme, is_private};
-pub use policy::{RateBy, RateLimit};
+pub use policy::{PriorityWord, RateBy, RateLimit, Shedding};
 pub use problem::{Look, Problem, Report};
 pub use reference::reference;
 pub use schema::{application_schema, node_schema};

@@ -2,9 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use weft_traffic::{gcra, policy::RateLimitPatch};
+use weft_traffic::{
+    gcra,
+    policy::{RateLimitPatch, SheddingPatch},
+};
+use weft_types::Priority;
 
-use crate::values::Frequency;
+use crate::values::{Frequency, Time};
 
 /// How often a route may be asked. Each route counts for itself; who is over its limit is answered 429 with
 /// `Retry-After`, and every answer has `RateLimit` headers. Each node counts what it serves.
@@ -38,6 +42,50 @@ pub enum RateBy {
     Route,
     /// Each client address; of IPv6 the first 64 bits.
     Address,
+}
+
+/// When the queue of a component counts as standing, which is when calls that wait longer than twice the target are
+/// shed, and the last to come is served first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "policy.shedding"))]
+pub struct Shedding {
+    /// A queue whose oldest call is never younger than this for a whole interval stands.
+    #[schemars(extend("default" = "5ms"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Time>,
+    /// How long a queue may be a burst.
+    #[schemars(extend("default" = "100ms"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Time>,
+}
+
+/// How important calls are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum PriorityWord {
+    Batch,
+    Default,
+    Interactive,
+    Health,
+}
+
+impl From<PriorityWord> for Priority {
+    fn from(word: PriorityWord) -> Self {
+        match word {
+            PriorityWord::Batch => Self::Batch,
+            PriorityWord::Default => Self::Default,
+            PriorityWord::Interactive => Self::Interactive,
+            PriorityWord::Health => Self::Health,
+        }
+    }
+}
+
+impl From<Shedding> for SheddingPatch {
+    fn from(said: Shedding) -> Self {
+        Self { target: said.target.map(|time| time.0), interval: said.interval.map(|time| time.0) }
+    }
 }
 
 impl From<RateLimit> for RateLimitPatch {

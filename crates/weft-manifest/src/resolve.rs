@@ -246,25 +246,7 @@ impl Resolver<'_> {
 
     fn route(&mut self, route: &author::Route, at: &Spot<'_>) -> Option<Route> {
         let answer = self.answer(route, at);
-        for key in ["concurrency", "queue"] {
-            let policy = route.policy.unwrap_or_default();
-            if (key == "concurrency" && policy.concurrency.is_some()) || (key == "queue" && policy.queue.is_some()) {
-                let message = format!("`{key}` cannot be set on a route: all routes of a component share its places");
-                let help = match &route.component {
-                    Some(name) => {
-                        format!("set it on the component: `[component.{}] policy = {{ {key} = … }}`", shown(name))
-                    }
-                    None => format!("remove it: files and redirects have no `{key}`"),
-                };
-                self.problem(
-                    at.key("policy").key(key).key_span(),
-                    code::MANIFEST_UNSUPPORTED,
-                    message,
-                    "not here",
-                    &help,
-                );
-            }
-        }
+        self.shared(route, at);
         for (name, value) in &route.headers {
             if value.parse::<http::HeaderValue>().is_err() {
                 let message = format!("`{}` is not a header value", shown(value));
@@ -307,6 +289,35 @@ impl Resolver<'_> {
             return Some(Answer::Files(files.clone()));
         }
         route.redirect.clone().map(Answer::Redirect)
+    }
+
+    /// What is the component's and not a route's to say, and what only a component's route can say.
+    fn shared(&mut self, route: &author::Route, at: &Spot<'_>) {
+        let policy = route.policy.unwrap_or_default();
+        let said = [
+            ("concurrency", policy.concurrency.is_some()),
+            ("queue", policy.queue.is_some()),
+            ("shedding", policy.shedding.is_some()),
+        ];
+        for (key, _) in said.iter().filter(|(_, said)| *said) {
+            let message = format!("`{key}` cannot be set on a route: all routes of a component share its places");
+            let help = match &route.component {
+                Some(name) => {
+                    format!("set it on the component: `[component.{}] policy = {{ {key} = … }}`", shown(name))
+                }
+                None => format!("remove it: files and redirects have no `{key}`"),
+            };
+            self.not_here(key, message, &help, at);
+        }
+        if policy.priority.is_some() && route.component.is_none() {
+            let message = "`priority` has no effect here: nobody waits for files or a redirect".to_owned();
+            self.not_here("priority", message, "remove it", at);
+        }
+    }
+
+    fn not_here(&mut self, key: &str, message: String, help: &str, at: &Spot<'_>) {
+        let span = at.key("policy").key(key).key_span();
+        self.problem(span, code::MANIFEST_UNSUPPORTED, message, "not here", help);
     }
 
     /// A limit without a rate limits nothing: that may not pass in silence.

@@ -1,11 +1,11 @@
 //! The parts of a policy, from each level to what holds for a route.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use expect_test::{Expect, expect};
 use weft_manifest::{Application, Disk, Look, load_text};
-use weft_traffic::gcra;
-use weft_types::Digest;
+use weft_traffic::{Action, codel, gcra};
+use weft_types::{Digest, Name, Priority};
 
 const BEGIN: &str = "manifest = 1\nname = \"shop\"\n";
 const API: &str = "[component.api]\nsource = \"api.wasm\"\n";
@@ -154,4 +154,65 @@ fn a_rate_limit_without_a_rate_limits_nothing() {
     good(&format!(
         "{BEGIN}[policy.rate-limit]\nburst = 5\n{API}{ROUTE}policy = {{ rate-limit = {{ rate = \"5/m\" }} }}\n"
     ));
+}
+
+#[test]
+fn a_route_has_the_priority_of_its_nearest_level_and_a_component_its_shedding() {
+    let shop = good(&format!(
+        "{BEGIN}policy = {{ priority = \"batch\", shedding = {{ target = \"20ms\" }} }}\n\
+         {API}policy = {{ shedding = {{ interval = \"1s\" }} }}\n\
+         {ROUTE}policy = {{ priority = \"interactive\" }}\n[[route]]\npath = \"/b\"\ncomponent = \"api\"\n"
+    ));
+    let priorities = shop.lower(Digest([7; 32])).into_iter().map(|spec| match spec.action {
+        Action::Component(context) => context.priority,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(priorities.collect::<Vec<_>>(), [Priority::Interactive, Priority::Batch]);
+    let gate = shop.component_policy(&Name::new("api").expect("a name")).policy;
+    let wanted = codel::Options { target: Duration::from_millis(20), interval: Duration::from_secs(1) };
+    assert_eq!(gate.shedding.options(), wanted);
+}
+
+#[test]
+fn what_a_route_cannot_say_of_its_queue() {
+    bad(
+        &format!(
+            "{BEGIN}{API}{ROUTE}policy = {{ shedding = {{ target = \"1ms\" }}, priority = \"urgent\" }}\n\
+             [[route]]\npath = \"/b\"\nredirect = {{ to = \"/a\" }}\npolicy = {{ priority = \"health\" }}\n"
+        ),
+        expect![[r#"
+            manifest-unsupported
+
+              × `shedding` cannot be set on a route: all routes of a component share its places
+               ╭─[weft.toml:8:12]
+             7 │ component = "api"
+             8 │ policy = { shedding = { target = "1ms" }, priority = "urgent" }
+               ·            ────┬───
+               ·                ╰── not here
+             9 │ [[route]]
+               ╰────
+              help: set it on the component: `[component.api] policy = { shedding = … }`
+            manifest-type
+
+              × `route.policy.priority` cannot be `urgent`
+               ╭─[weft.toml:8:54]
+             7 │ component = "api"
+             8 │ policy = { shedding = { target = "1ms" }, priority = "urgent" }
+               ·                                                      ────┬───
+               ·                                                          ╰── this value
+             9 │ [[route]]
+               ╰────
+              help: it is one of `batch`, `default`, `interactive`, `health`
+            manifest-unsupported
+
+              × `priority` has no effect here: nobody waits for files or a redirect
+                ╭─[weft.toml:12:12]
+             11 │ redirect = { to = "/a" }
+             12 │ policy = { priority = "health" }
+                ·            ────┬───
+                ·                ╰── not here
+                ╰────
+              help: remove it
+        "#]],
+    );
 }

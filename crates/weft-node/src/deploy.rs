@@ -8,11 +8,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::MutexGuard;
-use weft_dispatch::Stage;
+use weft_dispatch::{GateOptions, Stage};
 use weft_host::{Component, ComponentSpec, LoadError, Secret};
 use weft_manifest::Application;
 use weft_telemetry::metrics::RouteMeter;
-use weft_traffic::{Limits, RouteError, RouteSpec, Table};
+use weft_traffic::{RouteError, RouteSpec, Table};
 use weft_types::{Digest, Name, Target};
 
 use crate::{load, node::Node, observe};
@@ -22,7 +22,7 @@ use crate::{load, node::Node, observe};
 pub struct Deployment {
     pub application: Arc<Application>,
     pub revision: Digest,
-    pub components: Vec<(ComponentSpec, Limits)>,
+    pub components: Vec<(ComponentSpec, GateOptions)>,
     pub routes: Vec<RouteSpec>,
 }
 
@@ -59,7 +59,7 @@ impl Running {
 /// A component with what it was loaded from, by which a later revision finds it again.
 pub(crate) struct Part {
     pub(crate) spec: ComponentSpec,
-    limits: Limits,
+    gate: GateOptions,
     pub(crate) stage: Arc<Stage>,
 }
 
@@ -152,7 +152,7 @@ impl Node {
         let mut ready = Vec::with_capacity(deployments.len());
         for Deployment { application, revision, components, routes } in deployments {
             let mut parts = Vec::with_capacity(components.len());
-            for (spec, limits) in components {
+            for (spec, gate) in components {
                 let known = found.next().flatten();
                 let component = match known.as_ref() {
                     Some(part) => Ok(Arc::clone(&part.stage.component)),
@@ -160,7 +160,7 @@ impl Node {
                 };
                 let component_name = spec.component.clone();
                 match component {
-                    Ok(component) => parts.push(Arc::new(self.part(spec, limits, component, known.as_deref()))),
+                    Ok(component) => parts.push(Arc::new(self.part(spec, gate, component, known.as_deref()))),
                     Err(source) => refusals.push(Refusal::Component {
                         application: application.name.clone(),
                         component: component_name,
@@ -175,16 +175,16 @@ impl Node {
         (ready, refusals)
     }
 
-    fn part(&self, spec: ComponentSpec, limits: Limits, component: Arc<Component>, known: Option<&Part>) -> Part {
+    fn part(&self, spec: ComponentSpec, gate: GateOptions, component: Arc<Component>, known: Option<&Part>) -> Part {
         let (application, revision) = (spec.application.clone(), spec.revision);
         let meter = self.telemetry.metrics.component(&application, &spec.component);
         let target = Target { application, revision, component: spec.component.clone(), function: None };
-        let stage = match known.filter(|known| known.limits == limits) {
+        let stage = match known.filter(|known| known.gate == gate) {
             // The same gate: a new revision must not double what is let in.
             Some(known) => Arc::new(Stage { target, component, gate: Arc::clone(&known.stage.gate), meter }),
-            None => Stage::new(target, component, limits, meter, Arc::clone(&self.telemetry.clock)),
+            None => Stage::new(target, component, gate, meter, Arc::clone(&self.telemetry.clock)),
         };
-        Part { spec, limits, stage }
+        Part { spec, gate, stage }
     }
 }
 
@@ -270,7 +270,7 @@ pub fn check(deployments: &[Deployment]) -> Vec<Refusal> {
     let host = match weft_host::Host::new(options) {
         Ok(host) => host,
         Err(error) => {
-            let failed = |(spec, _): &(ComponentSpec, Limits)| Refusal::Component {
+            let failed = |(spec, _): &(ComponentSpec, GateOptions)| Refusal::Component {
                 application: spec.application.clone(),
                 component: spec.component.clone(),
                 source: LoadError::Ended(format!("the engine does not start: {error:#}")),

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use weft_dispatch::GateOptions;
 use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Source};
 use weft_manifest::{Application, Outbound, Scheme};
 use weft_types::{Digest, Name};
@@ -64,6 +65,7 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
     let component = |(name, component): (&Name, &weft_manifest::Component)| {
         let policy = application.component_policy(name).policy;
         let limits = weft_traffic::Limits { concurrency: policy.concurrency, queue: policy.queue, wait: QUEUE_WAIT };
+        let gate = GateOptions { limits, shedding: policy.shedding.options() };
         let spec = ComponentSpec {
             application: application.name.clone(),
             component: name.clone(),
@@ -73,7 +75,7 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
             limits: limits_of(&component.limits),
             grants: Arc::new(grants(application, component, secrets.get(name))),
         };
-        Some((spec, limits))
+        Some((spec, gate))
     };
     Deployment {
         application: Arc::clone(application),
