@@ -44,12 +44,15 @@ pub enum RateBy {
     Address,
 }
 
-/// When the queue of a component counts as standing, which is when calls that wait longer than twice the target are
-/// shed, and the last to come is served first.
+/// Shedding of a standing queue: calls that wait longer than twice the target are shed, and the last to come is served
+/// first. Without this table a queue is shed only when it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-table" = "policy.shedding"))]
 pub struct Shedding {
+    /// Absent: on where `target` or `interval` is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// A queue whose oldest call is never younger than this for a whole interval stands.
     #[schemars(extend("default" = "5ms"))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +87,9 @@ impl From<PriorityWord> for Priority {
 
 impl From<Shedding> for SheddingPatch {
     fn from(said: Shedding) -> Self {
-        Self { target: said.target.map(|time| time.0), interval: said.interval.map(|time| time.0) }
+        let (target, interval) = (said.target.map(|time| time.0), said.interval.map(|time| time.0));
+        let said_some = target.is_some() || interval.is_some();
+        Self { enabled: said.enabled.or(said_some.then_some(true)), target, interval }
     }
 }
 

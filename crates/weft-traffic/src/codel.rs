@@ -22,6 +22,8 @@ pub struct Options {
 
 impl Options {
     pub const TARGET: Duration = Duration::from_millis(5);
+    /// A target that no queue is ever over.
+    pub const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
     pub const INTERVAL: Duration = Duration::from_millis(100);
 
     /// When overloaded, whoever waited longer is dropped: twice the target.

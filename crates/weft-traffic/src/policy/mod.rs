@@ -263,7 +263,8 @@ mod tests {
         assert_eq!(policy.retry.budget(), budget::Options::default());
         assert_eq!(policy.breaker.options(), Some(breaker::Options::default()));
         assert_eq!(policy.adaptive.options(4), Some(gradient::Options::for_cores(4)));
-        assert_eq!(policy.shedding.options(), codel::Options::default());
+        assert_eq!(policy.shedding.options().target, codel::Options::NEVER);
+        assert_eq!(Shedding { enabled: true, ..Shedding::default() }.options(), codel::Options::default());
         assert_eq!(policy.balance.options(), balance::Options::default());
         assert_eq!((policy.hedge.options(), policy.rate_limit.options()), (None, None));
         assert_eq!(Hedge { enabled: true, ..Hedge::default() }.options(), Some(crate::hedge::Options::default()));

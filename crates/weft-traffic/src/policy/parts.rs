@@ -138,8 +138,10 @@ part! {
 }
 
 part! {
-    /// What counts as a standing queue.
+    /// Shedding of a standing queue, and what counts as one. Off by default while the number of places is fixed: then
+    /// a queue is what its author asked for, and where calls take long it stands without anything being wrong.
     Shedding, SheddingPatch, shedding, "shedding" {
+        enabled "enabled": bool = false;
         #[serde(with = "units::duration")]
         target "target": Duration = codel::Options::TARGET;
         #[serde(with = "units::duration")]
@@ -218,7 +220,8 @@ impl Adaptive {
 
 impl Shedding {
     pub fn options(&self) -> codel::Options {
-        codel::Options { target: self.target, interval: self.interval }
+        let target = if self.enabled { self.target } else { codel::Options::NEVER };
+        codel::Options { target, interval: self.interval }
     }
 }
 
