@@ -17,7 +17,6 @@ mod flight;
 mod forward;
 mod options;
 mod replay;
-mod tls;
 mod upstream;
 
 pub use options::{Options, Senses, Silent, Tried, Watch};

@@ -22,6 +22,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout_at},
 };
+use weft_dial::Tls;
 use weft_traffic::{
     Locality, UpstreamAddress, Wire,
     balance::{self, Balancer, EndpointId, EndpointSpec},
@@ -41,7 +42,6 @@ use crate::{
     flight::{Flight, State},
     forward::Head,
     replay::{self, Replay},
-    tls::Tls,
 };
 
 type Pool = Client<Connector, replay::Copy>;

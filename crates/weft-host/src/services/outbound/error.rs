@@ -4,6 +4,7 @@ use std::{error::Error as StdError, io};
 
 use hyper_util::client::legacy;
 use wasmtime_wasi_http::Error as HttpError;
+use weft_dial::DialError;
 
 use super::connect::ConnectError;
 
@@ -77,21 +78,27 @@ fn of_own_body(error: &HttpError) -> HttpError {
 
 fn of_connect(error: &ConnectError) -> HttpError {
     match error {
-        ConnectError::NoHost | ConnectError::ServerName(_) => HttpError::HttpRequestUriInvalid,
-        ConnectError::Resolve { source, .. } if source.kind() == io::ErrorKind::TimedOut => HttpError::DnsTimeout,
-        ConnectError::Resolve { .. } => HttpError::DnsError { rcode: None, info_code: None },
-        ConnectError::NoAddress { .. } => HttpError::DestinationNotFound,
         ConnectError::Prohibited { .. } => HttpError::DestinationIpProhibited,
-        ConnectError::Tcp { source, .. } => match source.kind() {
+        ConnectError::TooMany => HttpError::ConnectionLimitReached,
+        ConnectError::Dial(error) => of_dial(error),
+    }
+}
+
+fn of_dial(error: &DialError) -> HttpError {
+    match error {
+        DialError::NoHost | DialError::ServerName(_) => HttpError::HttpRequestUriInvalid,
+        DialError::Resolve { source, .. } if source.kind() == io::ErrorKind::TimedOut => HttpError::DnsTimeout,
+        DialError::Resolve { .. } => HttpError::DnsError { rcode: None, info_code: None },
+        DialError::NoAddress { .. } => HttpError::DestinationNotFound,
+        DialError::Tcp { source, .. } => match source.kind() {
             io::ErrorKind::ConnectionRefused => HttpError::ConnectionRefused,
             io::ErrorKind::TimedOut => HttpError::ConnectionTimeout,
             io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => HttpError::DestinationIpUnroutable,
             _ => HttpError::DestinationUnavailable,
         },
-        ConnectError::Timeout => HttpError::ConnectionTimeout,
-        ConnectError::TooMany => HttpError::ConnectionLimitReached,
-        ConnectError::TlsSetup(_) => HttpError::ConfigurationError,
-        ConnectError::Tls(error) => of_tls(error),
+        DialError::Timeout => HttpError::ConnectionTimeout,
+        DialError::TlsSetup(_) => HttpError::ConfigurationError,
+        DialError::Tls(error) => of_tls(error),
     }
 }
 

@@ -10,7 +10,6 @@ mod body;
 mod connect;
 mod error;
 mod send;
-mod tls;
 mod trace;
 
 use std::{
@@ -26,11 +25,11 @@ use hyper_util::{
 };
 use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
+use weft_dial::Tls;
 use weft_types::Pending;
 
 use connect::Connector;
 pub(crate) use send::{Sender, Told};
-use tls::Tls;
 
 /// What a component may call. Two questions, and both answers must be yes.
 pub trait OutboundRules: fmt::Debug + Send + Sync {

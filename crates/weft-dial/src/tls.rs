@@ -1,4 +1,4 @@
-//! TLS to upstreams: the platform's certificate authorities, ring, and the protocol by ALPN.
+//! TLS to other services: the platform's certificate authorities, ring, and the protocol by ALPN.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,13 +7,14 @@ use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
 /// Made with the first `https` connection: reading the platform's authorities takes milliseconds.
-pub(crate) struct Tls {
+pub struct Tls {
     extra_roots: Vec<CertificateDer<'static>>,
     config: OnceLock<Result<Arc<ClientConfig>, rustls::Error>>,
 }
 
 impl Tls {
-    pub(crate) fn new(extra_roots: Vec<CertificateDer<'static>>) -> Self {
+    /// `extra_roots` are trusted beside the platform's own.
+    pub fn new(extra_roots: Vec<CertificateDer<'static>>) -> Self {
         Self { extra_roots, config: OnceLock::new() }
     }
 
