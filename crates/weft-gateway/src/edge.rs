@@ -24,7 +24,7 @@ use weft_types::{
 use crate::{
     Observer, Randomness, answer, authority,
     exchange::{Answered, Exchange},
-    files,
+    feature, files,
     handler::{Handler, Peer, Refuse},
     hop,
     inflow::{Inflow, Meter, Wire},
@@ -167,8 +167,12 @@ impl Edge {
                     None => weft_types::empty(),
                     Some(body) => exchange.body(body, policy, peer)?,
                 };
+                let rewrite = feature::rewrite(&found, parts.uri.query());
                 drop(found);
                 place(&mut parts, peer, authority);
+                if let Some(features) = exchange.features() {
+                    feature::enter(features, rewrite, &mut parts);
+                }
                 Ok(Step::Call(Box::new(Request::from_parts(parts, body)), context, deadline))
             }
             Action::Redirect { to, status } => Ok(redirect(&found.location(to), parts.uri.query(), *status)),
@@ -266,6 +270,9 @@ impl Edge {
         let patience = exchange.route().map(|route| Patience::new(&route.spec.policy));
         let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
         exchange.answered = Some(Answered::new(response.status(), class, code));
+        if let Some(features) = exchange.features() {
+            feature::leave(features, &mut response, code.is_some());
+        }
         if let Some(quota) = &exchange.quota {
             quota.tell(response.headers_mut());
         }
@@ -379,8 +386,10 @@ fn options() -> Step {
 }
 
 fn redirect(to: &str, query: Option<&str>, status: u16) -> Step {
+    // A fragment comes after the query, or the query would be part of it.
+    let (place, fragment) = to.find('#').map_or((to, ""), |at| to.split_at(at));
     let location = match query {
-        Some(query) if !to.contains('?') => format!("{to}?{query}"),
+        Some(query) if !place.contains('?') => format!("{place}?{query}{fragment}"),
         _ => to.to_owned(),
     };
     let mut response = Response::new(weft_types::empty());

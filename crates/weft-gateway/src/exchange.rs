@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use http::{Method, StatusCode, Version};
-use weft_traffic::{CompiledRoute, Table};
+use weft_traffic::{CompiledRoute, Table, feature::Features};
 use weft_types::{Class, Code, InvocationId, Timestamp, Trace, code};
 
 use crate::{edge::Senses, inflow::Meter, observe::Observed, rates::Quota, status::status};
@@ -67,6 +67,11 @@ impl Exchange {
             false if self.senses.cut_off.load(Relaxed) => code::DRAINING,
             false => code::CLIENT_GONE,
         }
+    }
+
+    /// What the route does besides routing. `None` for most.
+    pub(crate) fn features(&self) -> Option<&Features> {
+        self.route()?.spec.features.as_deref()
     }
 
     pub(crate) fn route(&self) -> Option<&CompiledRoute> {

@@ -17,6 +17,7 @@ mod authority;
 mod conn;
 mod edge;
 mod exchange;
+mod feature;
 mod files;
 mod flow;
 mod gateway;

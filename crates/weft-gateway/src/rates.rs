@@ -166,6 +166,7 @@ mod tests {
             methods: Vec::new(),
             headers: Vec::new(),
             action: Action::Redirect { to: "/".into(), status: 308 },
+            features: None,
             policy: Policy { rate_limit: RateLimit { rate, ..RateLimit::default() }, ..Policy::default() },
             origins: Vec::new(),
             place: Place { file: "weft.toml".into(), line: 1, column: 1 },

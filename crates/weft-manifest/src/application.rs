@@ -17,6 +17,7 @@ use weft_traffic::{Action, HeaderMatch, Patch, Place, Resolution, RouteSpec, uni
 use weft_types::{Context, Digest, Name, Priority, Target};
 
 use crate::{
+    Features,
     author::{Build, Files, Folder, Isolation, Policy, Redirect, Store},
     outbound::Outbound,
 };
@@ -127,6 +128,9 @@ pub struct Route {
     pub answer: Answer,
     #[serde(default)]
     pub policy: Policy,
+    /// What it does besides finding who answers.
+    #[serde(default, skip_serializing_if = "Features::is_empty")]
+    pub features: Features,
     /// In the manifest, from 1; 0 without one.
     pub line: u32,
     pub column: u32,
@@ -242,6 +246,8 @@ impl Application {
                 weft_traffic::Policy::resolve(&levels)
             }
         };
+        let mut origins = resolution.origins;
+        route.features.explain(&route.path, &level, &mut origins);
         RouteSpec {
             application: self.name.clone(),
             host: route.host.as_deref().map(Arc::from),
@@ -250,7 +256,8 @@ impl Application {
             headers: route.headers.iter().filter_map(header_match).collect(),
             action: self.action(&route.answer, revision, resolution.policy.priority),
             policy: resolution.policy,
-            origins: resolution.origins,
+            features: route.features.lower(&route.path),
+            origins,
             place,
         }
     }
@@ -352,6 +359,7 @@ impl Route {
             headers: BTreeMap::new(),
             answer: Answer::Component(component),
             policy: Policy::default(),
+            features: Features::default(),
             line: 0,
             column: 0,
         }

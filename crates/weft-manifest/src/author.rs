@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    feature::{RequestHeaders, ResponseHeaders, Rewrite},
     policy::{PriorityWord, RateLimit, Shedding},
     values::{Later, Size, Time},
     variable::Variable,
@@ -332,6 +333,12 @@ pub struct Route {
     pub redirect: Option<Redirect>,
     /// Overrides the component's policy for this route.
     pub policy: Option<Policy>,
+    /// Another path or host for the component.
+    pub rewrite: Option<Rewrite>,
+    /// Changes to the headers that the component sees.
+    pub request_headers: Option<RequestHeaders>,
+    /// Changes to the headers of every answer of this route.
+    pub response_headers: Option<ResponseHeaders>,
     /// Components by weight.
     #[schemars(extend("x-one-of" = "action", "x-unsupported" = "a route cannot split its requests in this version yet"))]
     pub split: Option<Later>,

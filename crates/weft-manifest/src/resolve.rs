@@ -11,6 +11,8 @@ use crate::{
     author,
     check::shown,
     disk::{self, Disk},
+    feature::Features,
+    feature_check::{self, At},
     near::nearest,
     outbound::Outbound,
     parse::Parsed,
@@ -260,6 +262,7 @@ impl Resolver<'_> {
                 );
             }
         }
+        let features = self.features(route, at);
         let (line, column) = self.source.position(at.value_span().start);
         Some(Route {
             host: route.host.clone(),
@@ -268,8 +271,20 @@ impl Resolver<'_> {
             headers: route.headers.clone(),
             answer: answer?,
             policy: route.policy.unwrap_or_default(),
+            features,
             line,
             column,
+        })
+    }
+
+    fn features(&mut self, route: &author::Route, at: &Spot<'_>) -> Features {
+        let (source, problems) = (self.source, &mut self.problems);
+        feature_check::resolve(route, at, &mut |spot, part, code, message, label, help| {
+            let span = match part {
+                At::Key => spot.key_span(),
+                At::Value => spot.value_span(),
+            };
+            problems.push(Problem::at(source, span, code, message, label).help(help));
         })
     }
 

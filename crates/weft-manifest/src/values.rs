@@ -4,7 +4,11 @@ use std::{net::IpAddr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use weft_traffic::{Rate, units};
+use weft_traffic::{
+    Rate,
+    feature::{headers, rewrite::HostName},
+    units,
+};
 use weft_types::Name;
 
 use crate::outbound::{Network, OutboundRule};
@@ -35,6 +39,9 @@ pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
         "name" => Name::new(text).err().map(|e| e.reason.to_owned()),
         "method" => method_fault(text),
         "header" => header_fault(text),
+        "request-header" => header_fault(text).or_else(|| headers::request_fault(text).map(str::to_owned)),
+        "response-header" => header_fault(text).or_else(|| headers::response_fault(text).map(str::to_owned)),
+        "host" => host_fault(text),
         "header-value" => header_value_fault(text),
         "variable" => variable_fault(text),
         "guest-path" => guest_path_fault(text),
@@ -76,6 +83,12 @@ fn header_fault(text: &str) -> Option<String> {
 
 fn header_value_fault(text: &str) -> Option<String> {
     text.parse::<http::HeaderValue>().is_err().then(|| "it is not a header value".to_owned())
+}
+
+fn host_fault(text: &str) -> Option<String> {
+    HostName::new(text)
+        .is_none()
+        .then(|| "a host is a name and perhaps a port, such as `orders.internal:8080`".to_owned())
 }
 
 fn variable_fault(text: &str) -> Option<String> {

@@ -53,6 +53,7 @@ fn spec(i: u32) -> RouteSpec {
         methods: vec![Method::GET],
         headers: vec![],
         action: Action::Redirect { to: "/".into(), status: 308 },
+        features: None,
         policy: Policy::default(),
         origins: vec![],
         place: Place { file: Arc::from("bench"), line: i + 1, column: 1 },

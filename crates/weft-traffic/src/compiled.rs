@@ -4,7 +4,8 @@ use http::Method;
 use weft_types::Code;
 
 use crate::{
-    Action, HeaderMatch, Place, RequestHead, RouteSpec, host::HostPattern, methods::Methods, pattern::Pattern,
+    Action, HeaderMatch, Place, RequestHead, RouteSpec, head::template, host::HostPattern, methods::Methods,
+    pattern::Pattern,
 };
 
 /// Why a route cannot be part of a table. `Display` is the place and the message, which names the other place.
@@ -14,7 +15,7 @@ pub struct RouteError {
     pub code: Code,
     pub message: String,
     pub place: Place,
-    /// The manifest's key that is wrong: `path`, `host` or `redirect`.
+    /// The manifest's key that is wrong: `path`, `host`, `redirect` or `rewrite`.
     pub key: &'static str,
     /// The route it conflicts with, which came first.
     pub other: Option<Place>,
@@ -50,6 +51,12 @@ impl CompiledRoute {
         {
             let help = "redirect to `/path` or `https://host/path`; a segment `:name` is filled from the path";
             wrong.push(bad(&spec, "redirect", to, &why, help));
+        }
+        if let Some(to) = spec.features.as_ref().and_then(|features| features.rewrite.as_ref()?.path.clone())
+            && let Err(why) = check_rewrite(&to, pattern.as_ref().ok())
+        {
+            let help = "a path such as `/v2/:id` or `/*`; a segment `:name` and a last `*` are filled from the path";
+            wrong.push(bad(&spec, "rewrite", &to, &why, help));
         }
         match (pattern, host) {
             (Ok(pattern), Ok(host)) if wrong.is_empty() => {
@@ -106,10 +113,34 @@ fn check_redirect(to: &str, status: u16, pattern: Option<&Pattern>) -> Result<()
     if !absolute && (!to.starts_with('/') || to.starts_with("//")) {
         return Err("it is neither a path nor an http or https URL".to_owned());
     }
+    check_template(to, pattern)
+}
+
+/// A rewrite stays on this server: a path, in which nothing means another one to a later reader.
+fn check_rewrite(to: &str, pattern: Option<&Pattern>) -> Result<(), String> {
+    if !to.starts_with('/') || to.starts_with("//") {
+        return Err("it must begin with one `/`".to_owned());
+    }
+    if to.contains(['?', '#']) {
+        return Err("the query stays as it is, and is no part of it".to_owned());
+    }
+    crate::path::check(to).map_err(str::to_owned)?;
+    check_template(to, pattern)
+}
+
+/// What holds for everything that is filled from a path.
+fn check_template(to: &str, pattern: Option<&Pattern>) -> Result<(), String> {
     if let Some(c) = to.chars().find(|c| c.is_control() || c.is_whitespace() || !c.is_ascii()) {
         return Err(format!("it holds {c:?}, which must be percent-encoded"));
     }
+    let (to, _) = template(to);
+    if to.split('/').rev().skip(1).any(|segment| segment == "*") {
+        return Err("`*` may only be the last segment".to_owned());
+    }
     let Some(pattern) = pattern else { return Ok(()) };
+    if to.ends_with("/*") && !pattern.rest {
+        return Err("the route's path does not end in `*`".to_owned());
+    }
     let wanted = |segment: &&str| segment.strip_prefix(':').is_some_and(|name| !pattern.params().any(|p| p == name));
     match to.split('/').find(wanted) {
         Some(segment) => Err(format!("the path has no parameter `{segment}`")),

@@ -37,10 +37,12 @@ pub struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Fills a redirect's `to`: `/:name` segments by parameters (encoded again), a final `*` by the rest.
+    /// Fills a redirect's or rewrite's `to`: `/:name` segments by parameters (encoded again), a final `*` by the rest.
+    /// A path stays one: whatever the rest begins with, no `//` comes first, after which a browser reads a host.
     pub fn location(&self, to: &str) -> String {
         let mut out = String::with_capacity(to.len() + self.rest.len());
-        for (i, segment) in to.split('/').enumerate() {
+        let (path, tail) = template(to);
+        for (i, segment) in path.split('/').enumerate() {
             if i > 0 {
                 out.push('/');
             }
@@ -50,8 +52,18 @@ impl Found<'_> {
                 None => out.push_str(segment),
             }
         }
+        if to.starts_with('/') {
+            let slashes = out.bytes().take_while(|b| *b == b'/').count();
+            out.drain(1..slashes);
+        }
+        out.push_str(tail);
         out
     }
+}
+
+/// The part of a template that is filled, and its query and fragment, which are not.
+pub(crate) fn template(to: &str) -> (&str, &str) {
+    to.find(['?', '#']).map_or((to, ""), |at| to.split_at(at))
 }
 
 /// Why no route answers.

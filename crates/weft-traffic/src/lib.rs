@@ -50,6 +50,7 @@ mod compiled;
 mod endpoint;
 mod explain;
 pub mod fault;
+pub mod feature;
 pub mod gcra;
 pub mod gradient;
 mod head;

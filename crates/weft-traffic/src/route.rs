@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use weft_types::{Context, Name};
 
-use crate::Policy;
+use crate::{Policy, feature::Features};
 
 /// Where in which file something was written, so that a conflict can show both lines. Lines and columns from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct RouteSpec {
     pub headers: Vec<HeaderMatch>,
     pub action: Action,
     pub policy: Policy,
+    /// `None`: the route only routes.
+    pub features: Option<Arc<Features>>,
     /// `(field, value, origin)`: see [`crate::Resolution`].
     pub origins: Vec<(&'static str, String, String)>,
     pub place: Place,

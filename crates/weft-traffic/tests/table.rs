@@ -6,7 +6,10 @@ use std::sync::LazyLock;
 
 use common::{method, route};
 use http::{HeaderMap, Method};
-use weft_traffic::{Action, Found, Miss, RequestHead, RouteSpec, Table};
+use weft_traffic::{
+    Action, Found, Miss, RequestHead, RouteSpec, Table,
+    feature::{Features, Rewrite},
+};
 use weft_types::code;
 
 static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
@@ -115,6 +118,47 @@ fn a_redirect_is_filled_from_the_path() {
     let table = Table::compile(vec![spec]).expect("compiles");
     let found = find(&table, &Method::GET, "x/old/a%2F%0Ab/c%20d", &NO_HEADERS).expect("found");
     assert_eq!(found.location(to), "https://new.example:8443/o/a%2F%0Ab/c%20d");
+}
+
+#[test]
+fn a_path_that_is_filled_stays_a_path_of_this_server() {
+    let mut spec = route(1, "GET /old/*");
+    spec.action = Action::Redirect { to: "/*".into(), status: 308 };
+    let table = Table::compile(vec![spec]).expect("compiles");
+    for (sent, wanted) in
+        [("/old/a/b", "/a/b"), ("/old//evil.example", "/evil.example"), ("/old///a//b", "/a//b"), ("/old", "/")]
+    {
+        let host = format!("x{sent}");
+        let found = find(&table, &Method::GET, &host, &NO_HEADERS).expect("found");
+        assert_eq!(found.location("/*"), wanted, "{sent}");
+    }
+}
+
+#[test]
+fn a_rewrite_fits_its_route_and_leads_nowhere_else() {
+    let refused = |path: &str, to: &str| {
+        let rewrite = Rewrite { path: Some(to.into()), host: None };
+        let features = Features { rewrite: Some(rewrite), ..Features::default() };
+        let spec = RouteSpec { features: Some(features.into()), ..route(1, path) };
+        Table::compile(vec![spec]).err().map(|errors| (errors[0].key, errors[0].message.clone()))
+    };
+    for (path, to) in [("GET /a/:id/*", "/v2/:id/*"), ("GET /a/:id", "/"), ("GET /a", "/b%20c"), ("GET /*", "/x/*")] {
+        assert_eq!(refused(path, to), None, "{path} {to}");
+    }
+    for (path, to, why) in [
+        ("GET /a", "b", "begin with one `/`"),
+        ("GET /a", "//evil", "begin with one `/`"),
+        ("GET /a", "/b?c=1", "the query stays"),
+        ("GET /a", "/b/../c", "dot-segment"),
+        ("GET /a", "/b/%2e%2e/c", "dot-segment"),
+        ("GET /a", "/b/*", "does not end in `*`"),
+        ("GET /a/*", "/*/b", "the last segment"),
+        ("GET /a/:id", "/b/:nr", "no parameter `:nr`"),
+        ("GET /a", "/b c", "percent-encoded"),
+    ] {
+        let (key, message) = refused(path, to).expect(to);
+        assert!(key == "rewrite" && message.contains(why), "{to}: {message}");
+    }
 }
 
 fn errors(specs: Vec<RouteSpec>) -> Vec<String> {

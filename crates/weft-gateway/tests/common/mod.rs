@@ -82,6 +82,7 @@ pub fn route(path: &str, methods: &[Method], action: Action) -> RouteSpec {
         methods: methods.to_vec(),
         headers: Vec::new(),
         action,
+        features: None,
         policy: Policy::default(),
         origins: Vec::new(),
         place: Place { file: "weft.toml".into(), line: 1, column: 1 },

@@ -19,6 +19,7 @@ pub(crate) fn route(line: u32, text: &str) -> RouteSpec {
         methods: if methods == "*" { vec![] } else { methods.split('|').map(method).collect() },
         headers: words.map(header).collect(),
         action: Action::Redirect { to: "/".into(), status: 308 },
+        features: None,
         policy: Policy::default(),
         origins: vec![("timeout", "15s".into(), "default".into())],
         place: Place { file: Arc::from("weft.toml"), line, column: 1 },

@@ -1,0 +1,83 @@
+//! What a route does besides finding who answers: the tables that its author writes. A resolved route keeps them as
+//! they are; [`crate::feature_lower`] makes of them what the gateway runs.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Changes to the headers of a request, before the component sees it: first `remove`, then `set`, then `add`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "route.request-headers"))]
+pub struct RequestHeaders {
+    /// Headers that are taken away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "request-header"}, "examples" = [["x-debug"]]))]
+    pub remove: Vec<String>,
+    /// Headers that have one value, whatever the client sent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = {"x-form": "request-header"}, "additionalProperties" = {"type": "string", "x-form": "header-value"}, "examples" = [{"x-from": "gateway"}]))]
+    pub set: BTreeMap<String, String>,
+    /// Headers that come beside whatever the client sent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = {"x-form": "request-header"}, "additionalProperties" = {"type": "string", "x-form": "header-value"}))]
+    pub add: BTreeMap<String, String>,
+}
+
+/// Changes to the headers of an answer: first `remove`, then `set`, then `add`. An error that the node itself
+/// answers is given what it lacks, and loses nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "route.response-headers"))]
+pub struct ResponseHeaders {
+    /// Headers that are taken away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "response-header"}, "examples" = [["x-powered-by"]]))]
+    pub remove: Vec<String>,
+    /// Headers that have one value, whatever the component said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = {"x-form": "response-header"}, "additionalProperties" = {"type": "string", "x-form": "header-value"}, "examples" = [{"strict-transport-security": "max-age=31536000"}]))]
+    pub set: BTreeMap<String, String>,
+    /// Headers that come beside whatever the component said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = {"x-form": "response-header"}, "additionalProperties" = {"type": "string", "x-form": "header-value"}))]
+    pub add: BTreeMap<String, String>,
+}
+
+/// The path and host that the component sees. The query stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "route.rewrite"))]
+pub struct Rewrite {
+    /// A segment `:id` is filled from the route's path, a last `*` by what its `*` matched.
+    #[schemars(extend("x-form" = "text", "examples" = ["/v2/orders/:id"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Whole segments at the start of the route's path that are taken off. Not beside `path`.
+    #[schemars(extend("x-form" = "text", "examples" = ["/api"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strip_prefix: Option<String>,
+    /// A host, and perhaps a port.
+    #[schemars(extend("x-form" = "host", "examples" = ["orders.internal"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// All of a route's, as a revision keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Features {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_headers: Option<RequestHeaders>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_headers: Option<ResponseHeaders>,
+}
+
+impl Features {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,50 @@
+//! What the schema cannot know of a route's features: that they fit the route that they stand in.
+
+use weft_types::{Code, code};
+
+use crate::{author, check::shown, feature::Features, feature_lower::stripped, tree::Spot};
+
+/// Tells of one mistake: where, its code, what is wrong, the label of the place, and the help.
+pub(crate) type Tell<'a> = dyn FnMut(&Spot<'_>, At, Code, String, &str, &str) + 'a;
+
+/// Which part of a spot is meant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum At {
+    Key,
+    Value,
+}
+
+/// A route's features, checked.
+pub(crate) fn resolve(route: &author::Route, at: &Spot<'_>, tell: &mut Tell<'_>) -> Features {
+    rewrite(route, at, tell);
+    if route.files.is_some() || route.redirect.is_some() {
+        let here = [("rewrite", route.rewrite.is_some()), ("request-headers", route.request_headers.is_some())];
+        for (key, _) in here.iter().filter(|(_, said)| *said) {
+            let message = format!("`{key}` has no effect here: nobody sees the request of a file or a redirect");
+            tell(&at.key(key), At::Key, code::MANIFEST_UNSUPPORTED, message, "not here", "remove it");
+        }
+    }
+    Features {
+        rewrite: route.rewrite.clone(),
+        request_headers: route.request_headers.clone(),
+        response_headers: route.response_headers.clone(),
+    }
+}
+
+fn rewrite(route: &author::Route, at: &Spot<'_>, tell: &mut Tell<'_>) {
+    let Some(rewrite) = &route.rewrite else { return };
+    let at = at.key("rewrite");
+    if rewrite.path.is_none() && rewrite.strip_prefix.is_none() && rewrite.host.is_none() {
+        let help = "give it `path`, `strip-prefix` or `host`, or remove it";
+        tell(&at, At::Key, code::MANIFEST_MISSING, "`rewrite` changes nothing".to_owned(), "changes nothing", help);
+    }
+    let Some(prefix) = &rewrite.strip_prefix else { return };
+    let at = at.key("strip-prefix");
+    if rewrite.path.is_some() {
+        let message = "`strip-prefix` and `path` exclude each other".to_owned();
+        tell(&at, At::Key, code::MANIFEST_DUPLICATE, message, "second path", "keep one of them");
+    } else if stripped(&route.path, prefix).is_none() {
+        let message = format!("`{}` is not how the route's path `{}` begins", shown(prefix), shown(&route.path));
+        tell(&at, At::Value, code::MANIFEST_TYPE, message, "this prefix", "give whole segments, such as `/api`");
+    }
+}

@@ -1,0 +1,101 @@
+//! From the features of a resolved route to those that the gateway runs, and what `weft explain` says of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::{HeaderName, HeaderValue};
+use weft_traffic::feature::{self, HeaderChanges, rewrite::HostName};
+
+use crate::feature::{Features, Rewrite};
+
+/// `(field, value, origin)`, as [`weft_traffic::RouteSpec::origins`] has them.
+type Rows = Vec<(&'static str, String, String)>;
+
+impl Features {
+    /// `None`: the route only routes. Every text has been checked.
+    pub(crate) fn lower(&self, path: &str) -> Option<Arc<feature::Features>> {
+        if self.is_empty() {
+            return None;
+        }
+        let changes = |remove: &[String], set: &BTreeMap<_, _>, add: &BTreeMap<_, _>| HeaderChanges {
+            remove: remove.iter().filter_map(|name| name.parse().ok()).collect(),
+            set: fields(set),
+            add: fields(add),
+        };
+        let request = self.request_headers.as_ref().map(|said| changes(&said.remove, &said.set, &said.add));
+        let response = self.response_headers.as_ref().map(|said| changes(&said.remove, &said.set, &said.add));
+        Some(Arc::new(feature::Features {
+            rewrite: self.rewrite.as_ref().map(|rewrite| rewrite.lower(path)),
+            request_headers: request.unwrap_or_default(),
+            response_headers: response.unwrap_or_default(),
+        }))
+    }
+
+    pub(crate) fn explain(&self, path: &str, origin: &str, rows: &mut Rows) {
+        let mut row = |field, value: String| rows.push((field, value, origin.to_owned()));
+        if let Some(rewrite) = &self.rewrite {
+            rewrite.template(path).into_iter().for_each(|path| row("rewrite.path", path));
+            rewrite.host.iter().for_each(|host| row("rewrite.host", host.clone()));
+        }
+        let mut changes = |field, remove: &[String], set: &BTreeMap<_, _>, add: &BTreeMap<_, _>| {
+            let removed = remove.iter().map(|name| format!("-{name}"));
+            let set = set.iter().map(|(name, value): (&String, &String)| format!("{name}: {value}"));
+            let add = add.iter().map(|(name, value): (&String, &String)| format!("+{name}: {value}"));
+            let all: Vec<String> = removed.chain(set).chain(add).collect();
+            row(field, all.join(", "));
+        };
+        if let Some(said) = &self.request_headers {
+            changes("request-headers", &said.remove, &said.set, &said.add);
+        }
+        if let Some(said) = &self.response_headers {
+            changes("response-headers", &said.remove, &said.set, &said.add);
+        }
+    }
+}
+
+impl Rewrite {
+    fn lower(&self, path: &str) -> feature::Rewrite {
+        feature::Rewrite {
+            path: self.template(path).map(Arc::from),
+            host: self.host.as_deref().and_then(HostName::new),
+        }
+    }
+
+    /// What stays of a route's path without its prefix is the template of what stays of a request's.
+    fn template(&self, path: &str) -> Option<String> {
+        match &self.strip_prefix {
+            Some(prefix) => stripped(path, prefix).map(str::to_owned),
+            None => self.path.clone(),
+        }
+    }
+}
+
+/// What follows a prefix of whole segments. `None`: it is no such prefix.
+pub(crate) fn stripped<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(prefix.strip_suffix('/').unwrap_or(prefix))?;
+    match rest {
+        "" => Some("/"),
+        _ => rest.starts_with('/').then_some(rest),
+    }
+}
+
+fn fields(said: &BTreeMap<String, String>) -> Vec<(HeaderName, HeaderValue)> {
+    said.iter().filter_map(|(name, value)| Some((name.parse().ok()?, value.parse().ok()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_of_whole_segments() {
+        for (path, prefix, left) in [
+            ("/api/:id/*", "/api", Some("/:id/*")),
+            ("/api/:id/*", "/api/", Some("/:id/*")),
+            ("/api/v1", "/api/v1", Some("/")),
+            ("/apis", "/api", None),
+            ("/api", "/v1", None),
+        ] {
+            assert_eq!(stripped(path, prefix), left, "{path} {prefix}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What a route does with its requests and answers besides finding who answers: prepared when the table is built, so
+//! that a route without any of it pays one look at an `Option`.
+
+pub mod headers;
+pub mod rewrite;
+
+pub use headers::HeaderChanges;
+pub use rewrite::Rewrite;
+
+/// Everything that a route adds to plain routing. A route without any of it has none of this.
+#[derive(Debug, Clone, Default)]
+pub struct Features {
+    /// Where the request goes, as whoever answers it sees it.
+    pub rewrite: Option<Rewrite>,
+    /// Changes to the request's headers, before whoever answers sees them.
+    pub request_headers: HeaderChanges,
+    /// Changes to the answer's headers, last of all.
+    pub response_headers: HeaderChanges,
+}

@@ -1,0 +1,43 @@
+//! The features of routes as a client of a real node meets them, and what `weft explain` says of them.
+
+mod support;
+
+use std::path::Path;
+
+use support::{Node, application, run};
+
+/// What is explained of a field.
+fn line(data: &Path, arguments: &[&str], field: &str) -> String {
+    let (code, out, err) = run(&[&["explain"], arguments, &["--data", data.to_str().expect("text")]].concat());
+    assert_eq!(code, 0, "{out}{err}");
+    out.lines()
+        .find(|line| line.trim_start().starts_with(field))
+        .unwrap_or_else(|| panic!("{field} in {out}"))
+        .to_owned()
+}
+
+#[test]
+fn a_route_rewrites_what_its_component_sees_and_what_its_clients_see() {
+    let data = tempfile::tempdir().expect("folder");
+    let route = "path = \"/api/:id/*\"\n\
+        rewrite = { strip-prefix = \"/api\", host = \"orders.internal\" }\n\
+        request-headers = { remove = [\"cookie\"], set = { x-from = \"gateway\" } }\n\
+        response-headers = { remove = [\"x-powered-by\"], set = { x-frame-options = \"DENY\" } }";
+    let folder = application("shop", route, "mirror-p2.wasm");
+    let node = Node::start(&["up", folder.path().to_str().expect("text")], data.path());
+
+    let ask = "GET /api/a%2Fb/c?q=1&h=x-powered-by:%20wasm HTTP/1.1\r\nhost: shop\r\ncookie: a=1\r\nx-from: me\r\n\
+        connection: close\r\n\r\n";
+    let answer = support::request(&node.url, ask);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let seen = "GET http://orders.internal/a%2Fb/c?q=1&h=x-powered-by:%20wasm\n";
+    assert!(answer.body.starts_with(seen), "{answer:?}");
+    assert!(answer.body.contains("\nx-from: gateway\n") && !answer.body.contains("cookie"), "{answer:?}");
+    assert!(answer.head.contains("x-frame-options: DENY\r\n"), "{answer:?}");
+    assert!(!answer.head.contains("x-powered-by"), "{answer:?}");
+
+    let explain = |field: &str| line(data.path(), &["GET", "/api/7/c"], field);
+    assert!(explain("rewrite.path").contains("/:id/*"));
+    assert!(explain("request-headers").contains("-cookie, x-from: gateway"));
+    assert!(explain("response-headers").contains("(route "));
+}
