@@ -124,6 +124,7 @@ impl Edge {
             meter: None,
             answered: None,
             quota: None,
+            asked: None,
             senses: Arc::clone(&self.senses),
         };
         let body = Some(body).filter(|body| !body.is_end_stream());
@@ -143,6 +144,9 @@ impl Edge {
         if parts.uri.path() == "*" {
             return Ok(options());
         }
+        if let Some(step) = feature::preflight(exchange, &authority, &parts) {
+            return Ok(step);
+        }
         let table = Arc::clone(&exchange.table);
         let found = table.find(&RequestHead {
             host: authority.as_str(),
@@ -155,6 +159,9 @@ impl Edge {
             _ => Problem::new(miss.code()),
         })?;
         exchange.route = Some(found.route.index);
+        if let Some(features) = &found.route.spec.features {
+            exchange.asked = feature::arrive(features, &parts);
+        }
         if found.route.spec.policy.rate_limit.rate.is_some() {
             self.limit(exchange, peer, found.route)?;
         }
@@ -271,7 +278,7 @@ impl Edge {
         let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
         exchange.answered = Some(Answered::new(response.status(), class, code));
         if let Some(features) = exchange.features() {
-            feature::leave(features, &mut response, code.is_some());
+            feature::leave(features, exchange.asked.as_deref(), &mut response, code.is_some());
         }
         if let Some(quota) = &exchange.quota {
             quota.tell(response.headers_mut());
@@ -281,7 +288,7 @@ impl Edge {
 }
 
 impl Exchange {
-    fn refuse(&self, problem: &Problem) -> Step {
+    pub(crate) fn refuse(&self, problem: &Problem) -> Step {
         let mut problem = problem.clone();
         problem.close &= self.version < Version::HTTP_2;
         let (id, code, trace) = (self.id, problem.code, self.trace.trace);

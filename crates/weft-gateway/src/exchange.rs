@@ -6,7 +6,7 @@ use http::{Method, StatusCode, Version};
 use weft_traffic::{CompiledRoute, Table, feature::Features};
 use weft_types::{Class, Code, InvocationId, Timestamp, Trace, code};
 
-use crate::{edge::Senses, inflow::Meter, observe::Observed, rates::Quota, status::status};
+use crate::{edge::Senses, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, status::status};
 
 /// What nginx taught everyone to call a client that left before the head of its answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -25,6 +25,8 @@ pub(crate) struct Exchange {
     pub(crate) answered: Option<Answered>,
     /// Of a route with a rate limit: what its answer says of it.
     pub(crate) quota: Option<Quota>,
+    /// Of a route with features: what the request's head decides about its answer.
+    pub(crate) asked: Option<Box<Asked>>,
     pub(crate) senses: Arc<Senses>,
 }
 

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    feature::{RequestHeaders, ResponseHeaders, Rewrite},
+    feature::{Cors, RequestHeaders, ResponseHeaders, Rewrite},
     policy::{PriorityWord, RateLimit, Shedding},
     values::{Later, Size, Time},
     variable::Variable,
@@ -339,6 +339,8 @@ pub struct Route {
     pub request_headers: Option<RequestHeaders>,
     /// Changes to the headers of every answer of this route.
     pub response_headers: Option<ResponseHeaders>,
+    /// Which pages of other origins may read the answers.
+    pub cors: Option<Cors>,
     /// Components by weight.
     #[schemars(extend("x-one-of" = "action", "x-unsupported" = "a route cannot split its requests in this version yet"))]
     pub split: Option<Later>,

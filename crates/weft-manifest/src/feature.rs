@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::values::Time;
+
 /// Changes to the headers of a request, before the component sees it: first `remove`, then `set`, then `add`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -64,6 +66,36 @@ pub struct Rewrite {
     pub host: Option<String>,
 }
 
+/// Which pages of other origins may read this route's answers (CORS). Preflights are answered by the node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "route.cors"))]
+pub struct Cors {
+    /// Origins as browsers send them: `https://shop.example`, with its port where it is not the usual one. A first
+    /// label may be `*`: `https://*.example.com`. `"*"` alone stands for every page, and not with `credentials`.
+    #[schemars(extend("items" = {"type": "string", "x-form": "origin"}, "examples" = [["https://shop.example"]]))]
+    pub origins: Vec<String>,
+    /// Methods that pages may use. Absent: whatever the route takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "method-or-any"}, "examples" = [["GET", "PUT"]]))]
+    pub methods: Vec<String>,
+    /// Request headers that pages may send, beside those that every page may. `"*"` stands for all but `authorization`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "header-or-any"}, "examples" = [["content-type", "authorization"]]))]
+    pub headers: Vec<String>,
+    /// Headers of answers that pages may read, beside those that every page may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "header-or-any"}, "examples" = [["etag"]]))]
+    pub expose: Vec<String>,
+    /// Whether pages may send cookies and other credentials.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub credentials: bool,
+    /// How long a browser may remember the answer to a preflight. Absent: as long as it likes, which is 5 seconds.
+    #[schemars(extend("examples" = ["10m"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Time>,
+}
+
 /// All of a route's, as a revision keeps them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -74,6 +106,8 @@ pub struct Features {
     pub request_headers: Option<RequestHeaders>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_headers: Option<ResponseHeaders>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
 }
 
 impl Features {

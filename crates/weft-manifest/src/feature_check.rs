@@ -2,7 +2,13 @@
 
 use weft_types::{Code, code};
 
-use crate::{author, check::shown, feature::Features, feature_lower::stripped, tree::Spot};
+use crate::{
+    author,
+    check::shown,
+    feature::{Cors, Features},
+    feature_lower::stripped,
+    tree::Spot,
+};
 
 /// Tells of one mistake: where, its code, what is wrong, the label of the place, and the help.
 pub(crate) type Tell<'a> = dyn FnMut(&Spot<'_>, At, Code, String, &str, &str) + 'a;
@@ -24,10 +30,33 @@ pub(crate) fn resolve(route: &author::Route, at: &Spot<'_>, tell: &mut Tell<'_>)
             tell(&at.key(key), At::Key, code::MANIFEST_UNSUPPORTED, message, "not here", "remove it");
         }
     }
+    if let Some(said) = &route.cors {
+        cors(said, &at.key("cors"), tell);
+    }
     Features {
         rewrite: route.rewrite.clone(),
         request_headers: route.request_headers.clone(),
         response_headers: route.response_headers.clone(),
+        cors: route.cors.clone(),
+    }
+}
+
+/// With credentials a browser takes `*` for a name (Fetch, 3.2.5), and to mean it for origins would open the route to
+/// every page that its user visits.
+fn cors(cors: &Cors, at: &Spot<'_>, tell: &mut Tell<'_>) {
+    if cors.origins.is_empty() {
+        let message = "`cors` names no origin, and so lets nobody read".to_owned();
+        let help = "such as `origins = [\"https://shop.example\"]`, or remove `cors`";
+        tell(&at.key("origins"), At::Value, code::MANIFEST_MISSING, message, "nobody", help);
+    }
+    let lists =
+        [("origins", &cors.origins), ("methods", &cors.methods), ("headers", &cors.headers), ("expose", &cors.expose)];
+    for (key, list) in lists.into_iter().filter(|_| cors.credentials) {
+        if let Some(i) = list.iter().position(|word| word == "*") {
+            let message = format!("`{key}` cannot be `*` with `credentials`: whose credentials would be anybody's");
+            let help = "name each, or remove `credentials`";
+            tell(&at.key(key).item(i), At::Value, code::MANIFEST_TYPE, message, "not with credentials", help);
+        }
     }
 }
 

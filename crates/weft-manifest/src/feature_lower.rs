@@ -3,9 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
-use weft_traffic::feature::{self, HeaderChanges, rewrite::HostName};
+use weft_traffic::{
+    feature::{self, HeaderChanges, rewrite::HostName},
+    units,
+};
 
-use crate::feature::{Features, Rewrite};
+use crate::feature::{Cors, Features, Rewrite};
 
 /// `(field, value, origin)`, as [`weft_traffic::RouteSpec::origins`] has them.
 type Rows = Vec<(&'static str, String, String)>;
@@ -27,6 +30,7 @@ impl Features {
             rewrite: self.rewrite.as_ref().map(|rewrite| rewrite.lower(path)),
             request_headers: request.unwrap_or_default(),
             response_headers: response.unwrap_or_default(),
+            cors: self.cors.as_ref().map(Cors::lower),
         }))
     }
 
@@ -35,6 +39,9 @@ impl Features {
         if let Some(rewrite) = &self.rewrite {
             rewrite.template(path).into_iter().for_each(|path| row("rewrite.path", path));
             rewrite.host.iter().for_each(|host| row("rewrite.host", host.clone()));
+        }
+        if let Some(cors) = &self.cors {
+            cors.rows(&mut row);
         }
         let mut changes = |field, remove: &[String], set: &BTreeMap<_, _>, add: &BTreeMap<_, _>| {
             let removed = remove.iter().map(|name| format!("-{name}"));
@@ -48,6 +55,37 @@ impl Features {
         }
         if let Some(said) = &self.response_headers {
             changes("response-headers", &said.remove, &said.set, &said.add);
+        }
+    }
+}
+
+impl Cors {
+    fn lower(&self) -> feature::Cors {
+        feature::Cors::new(&feature::cors::Options {
+            origins: &self.origins,
+            methods: &self.methods,
+            headers: &self.headers,
+            expose: &self.expose,
+            credentials: self.credentials,
+            max_age: self.max_age.map(|time| time.0),
+        })
+    }
+
+    fn rows(&self, row: &mut impl FnMut(&'static str, String)) {
+        let lists = [
+            ("cors.origins", &self.origins),
+            ("cors.methods", &self.methods),
+            ("cors.headers", &self.headers),
+            ("cors.expose", &self.expose),
+        ];
+        for (field, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            row(field, list.join(", "));
+        }
+        if self.credentials {
+            row("cors.credentials", "true".to_owned());
+        }
+        if let Some(time) = self.max_age {
+            row("cors.max-age", units::format_duration(time.0));
         }
     }
 }

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weft_traffic::{
     Rate,
-    feature::{headers, rewrite::HostName},
+    feature::{cors::OriginRule, headers, rewrite::HostName},
     units,
 };
 use weft_types::Name;
@@ -41,6 +41,9 @@ pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
         "header" => header_fault(text),
         "request-header" => header_fault(text).or_else(|| headers::request_fault(text).map(str::to_owned)),
         "response-header" => header_fault(text).or_else(|| headers::response_fault(text).map(str::to_owned)),
+        "origin" => origin_fault(text),
+        "method-or-any" => method_fault(text).filter(|_| text != "*"),
+        "header-or-any" => header_fault(text).filter(|_| text != "*"),
         "host" => host_fault(text),
         "header-value" => header_value_fault(text),
         "variable" => variable_fault(text),
@@ -83,6 +86,10 @@ fn header_fault(text: &str) -> Option<String> {
 
 fn header_value_fault(text: &str) -> Option<String> {
     text.parse::<http::HeaderValue>().is_err().then(|| "it is not a header value".to_owned())
+}
+
+fn origin_fault(text: &str) -> Option<String> {
+    OriginRule::parse(text).err().filter(|_| text != "*").map(str::to_owned)
 }
 
 fn host_fault(text: &str) -> Option<String> {

@@ -41,3 +41,25 @@ fn a_route_rewrites_what_its_component_sees_and_what_its_clients_see() {
     assert!(explain("request-headers").contains("-cookie, x-from: gateway"));
     assert!(explain("response-headers").contains("(route "));
 }
+
+#[test]
+fn pages_of_named_origins_may_read_a_route_and_others_may_not() {
+    let data = tempfile::tempdir().expect("folder");
+    let route = "path = \"/*\"\ncors = { origins = [\"https://*.example.com\"], headers = [\"content-type\"], max-age = \"10m\" }";
+    let folder = application("shop", route, "mirror-p2.wasm");
+    let node = Node::start(&["up", folder.path().to_str().expect("text")], data.path());
+    let ask = |method: &str, origin: &str, more: &str| {
+        let head = format!("{method} /a HTTP/1.1\r\nhost: shop\r\norigin: {origin}\r\n{more}connection: close\r\n\r\n");
+        support::request(&node.url, &head)
+    };
+    let preflight = ask("OPTIONS", "https://a.example.com", "access-control-request-method: PUT\r\n");
+    assert_eq!(preflight.status, 204, "{preflight:?}");
+    assert!(preflight.head.contains("access-control-allow-origin: https://a.example.com\r\n"), "{preflight:?}");
+    assert!(preflight.head.contains("access-control-max-age: 600\r\n"), "{preflight:?}");
+    let refused = ask("OPTIONS", "https://example.com", "access-control-request-method: PUT\r\n");
+    assert!(refused.status == 403 && refused.body.contains("\"code\":\"origin-refused\""), "{refused:?}");
+    let answer = ask("PUT", "https://a.example.com", "content-length: 0\r\n");
+    assert!(answer.status == 200 && answer.head.contains("vary: origin\r\n"), "{answer:?}");
+    assert!(answer.head.contains("access-control-allow-origin: https://a.example.com\r\n"), "{answer:?}");
+    assert!(line(data.path(), &["GET", "/a"], "cors.origins").contains("https://*.example.com"));
+}

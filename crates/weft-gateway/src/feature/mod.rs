@@ -1,8 +1,35 @@
-//! What routes do with requests and answers besides passing them on: rewrites and changes to headers.
+//! What routes do with requests and answers besides passing them on.
+//!
+//! ```text
+//! preflight   an OPTIONS that a browser sends on its own is answered here
+//! arrive      what the request's head decides about its answer is kept
+//! rewrite · enter      the request, as whoever answers it sees it
+//! leave       the answer, as the client sees it
+//! ```
+
+mod cors;
 
 use http::{Response, Uri, header, request::Parts, uri::PathAndQuery};
-use weft_traffic::{Found, feature::Features};
+use weft_traffic::{
+    Found,
+    feature::{Features, cors::Grant},
+};
 use weft_types::Body;
+
+pub(crate) use cors::preflight;
+
+/// What a request's head decides about its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// Which page may read it. `None`: not for us to say.
+    cors: Option<Grant>,
+}
+
+/// Looks at the head of a request, while it is whole.
+pub(crate) fn arrive(features: &Features, parts: &Parts) -> Option<Box<Asked>> {
+    let cors = features.cors.as_ref().map(|cors| cors.grant(&parts.headers));
+    cors.is_some().then(|| Box::new(Asked { cors }))
+}
 
 /// The path that whoever answers sees, where it is another one.
 pub(crate) fn rewrite(found: &Found<'_>, query: Option<&str>) -> Option<PathAndQuery> {
@@ -26,7 +53,10 @@ pub(crate) fn enter(features: &Features, target: Option<PathAndQuery>, parts: &m
 }
 
 /// Changes an answer that goes to the client. `ours`: it is an error that we made.
-pub(crate) fn leave(features: &Features, response: &mut Response<Body>, ours: bool) {
+pub(crate) fn leave(features: &Features, asked: Option<&Asked>, response: &mut Response<Body>, ours: bool) {
+    if let (Some(cors), Some(grant)) = (&features.cors, asked.and_then(|asked| asked.cors.as_ref())) {
+        cors.answer(grant, response.headers_mut());
+    }
     match ours {
         false => features.response_headers.apply(response.headers_mut()),
         true => features.response_headers.complete(response.headers_mut()),

@@ -1,9 +1,11 @@
 //! What a route does with its requests and answers besides finding who answers: prepared when the table is built, so
 //! that a route without any of it pays one look at an `Option`.
 
+pub mod cors;
 pub mod headers;
 pub mod rewrite;
 
+pub use cors::Cors;
 pub use headers::HeaderChanges;
 pub use rewrite::Rewrite;
 
@@ -14,6 +16,8 @@ pub struct Features {
     pub rewrite: Option<Rewrite>,
     /// Changes to the request's headers, before whoever answers sees them.
     pub request_headers: HeaderChanges,
+    /// Which pages of other origins may read the answers.
+    pub cors: Option<Cors>,
     /// Changes to the answer's headers, last of all.
     pub response_headers: HeaderChanges,
 }
