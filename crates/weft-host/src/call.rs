@@ -2,9 +2,9 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool, AtomicU32, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use wasmtime_wasi_http::Error as HttpError;
 use weft_types::{Clock, Context, Fault, InvocationId, Timestamp, Trace, Usage};
 
-use crate::body::HttpBody;
+use crate::{body::HttpBody, services::OpenSpans, worker::Worker};
 
 /// Shared by the guest's store, the exchange that drives it, and the response body.
 pub(crate) struct Call {
@@ -34,8 +34,19 @@ pub(crate) struct Call {
     failed: AtomicBool,
     /// It yielded after having computed for long.
     long: AtomicBool,
+    /// The guest is driven, and metered, by another than who waits for it.
+    away: AtomicBool,
+    joined: AtomicBool,
+    abandoned: AtomicBool,
+    ended: AtomicBool,
+    /// Calls that its instance may serve after it.
+    pub(crate) uses: AtomicU32,
     /// Who waits for the answer, where the guest runs elsewhere.
     pub(crate) waiter: AtomicWaker,
+    /// The door of the instance that began with this call, once others may come in.
+    worker: OnceLock<Arc<Worker>>,
+    /// Spans of its own that the guest has begun in this call.
+    pub(crate) spans: Mutex<OpenSpans>,
     meter: Meter,
     /// Told when the response's body has been read or dropped: a 0.3 guest's event loop runs until then.
     pub(crate) body_done: tokio::sync::Notify,
@@ -82,6 +93,13 @@ impl Call {
             requests: AtomicU64::new(0),
             failed: AtomicBool::new(false),
             long: AtomicBool::new(false),
+            away: AtomicBool::new(false),
+            joined: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            uses: AtomicU32::new(0),
+            worker: OnceLock::new(),
+            spans: Mutex::new(OpenSpans::new()),
             waiter: AtomicWaker::new(),
             meter,
             body_done,
@@ -95,6 +113,10 @@ impl Call {
 
     pub(crate) fn answer(&self, head: Head) {
         self.answered.store(true, Relaxed);
+        if self.is_abandoned() {
+            // Dropped, so that its guest learns that nobody reads it.
+            return;
+        }
         *self.head.lock() = Some(head);
         self.waiter.wake();
     }
@@ -119,6 +141,63 @@ impl Call {
 
     pub(crate) fn computes_for_long(&self) {
         self.long.store(true, Relaxed);
+    }
+
+    pub(crate) fn goes_away(&self) {
+        self.away.store(true, Relaxed);
+    }
+
+    /// Its instance is driven by a task that serves others too.
+    pub(crate) fn joins(&self) {
+        self.goes_away();
+        self.joined.store(true, Relaxed);
+    }
+
+    /// The last byte of its answer was read, or will never be.
+    pub(crate) fn ends(&self) {
+        self.ended.store(true, SeqCst);
+        self.body_done.notify_one();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(SeqCst)
+    }
+
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.head_is_open() && self.clock.now() >= self.deadline
+    }
+
+    /// Nobody waits for it any more; its guest shares its instance with others, and may finish.
+    pub(crate) fn give_up(&self) {
+        self.abandoned.store(true, SeqCst);
+        self.head.lock().take();
+        self.body_done.notify_one();
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(SeqCst)
+    }
+
+    pub(crate) fn has_joined(&self) -> bool {
+        self.joined.load(Relaxed)
+    }
+
+    pub(crate) fn is_away(&self) -> bool {
+        self.away.load(Relaxed)
+    }
+
+    /// Others may come into its instance.
+    pub(crate) fn opens(&self, worker: Arc<Worker>) {
+        let _ = self.worker.set(worker);
+    }
+
+    pub(crate) fn worker(&self) -> Option<&Arc<Worker>> {
+        self.worker.get()
+    }
+
+    /// CPU time that was its.
+    pub(crate) fn charge(&self, spent: Duration) {
+        self.meter.cpu.fetch_add(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
     pub(crate) fn enter(&self) {

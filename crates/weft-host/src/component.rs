@@ -11,7 +11,9 @@ use std::{
 use arc_swap::ArcSwapOption;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Store;
-use weft_types::{Class, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code};
+use weft_types::{
+    Class, Clock, Digest, Fault, Invocation, Name, Outcome, Payload, Pending, Ran, Tenant, Timestamp, code,
+};
 
 use crate::{
     body::{self, HttpBody},
@@ -19,12 +21,13 @@ use crate::{
     engine::{Host, Shared},
     exchange::{Exchange, Finished, Run},
     grants::Isolation,
-    guest::Guest,
+    guest::{self, Guest},
     http_values, http2, http3, judge, limits,
     load::{self, ComponentSpec, Handler, LoadError, Pre},
     pool::{Exports, Live, Pool},
     reuse::{self, Reuse},
     services::Lent,
+    worker::{Joined, Workers},
 };
 
 /// What a guest may copy through the host in one call of a host function, in bytes.
@@ -43,6 +46,7 @@ pub struct Component {
     lent: Arc<Lent>,
     digest: Digest,
     handler: Handler,
+    tells_callers: bool,
     loaded: ArcSwapOption<Pre>,
     pool: Pool,
     used: AtomicU64,
@@ -50,6 +54,8 @@ pub struct Component {
     reuse: Reuse,
     loading: tokio::sync::Mutex<()>,
     afterwards: Arc<Semaphore>,
+    /// Doors of instances that serve several calls at once.
+    pub(crate) workers: Workers,
 }
 
 #[derive(Default)]
@@ -76,6 +82,7 @@ impl Host {
             lent: Arc::new(lent),
             digest: spec.wasm.digest(),
             handler: pre.handler(),
+            tells_callers: pre.tells_callers(),
             loaded: ArcSwapOption::from_pointee(pre),
             pool: Pool::default(),
             used: AtomicU64::new(self.0.clock.now().as_nanos()),
@@ -83,6 +90,7 @@ impl Host {
             reuse: Reuse::default(),
             loading: tokio::sync::Mutex::default(),
             afterwards: Arc::new(Semaphore::new(AFTERWARDS_MAX)),
+            workers: Workers::default(),
             spec,
         }))
     }
@@ -183,6 +191,21 @@ impl Component {
         self.host.away.as_ref()
     }
 
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.host.clock
+    }
+
+    /// Whether others may come into the instance of `call`, which nobody else drives yet: how many.
+    pub(crate) fn shares(&self, call: &Call) -> Option<u32> {
+        let may = self.may_share() && !call.is_away();
+        may.then(|| call.uses.load(Relaxed)).filter(|uses| *uses > 0)
+    }
+
+    /// Whether instances serve several calls at once: 0.3 only, whose tasks say which call they belong to.
+    fn may_share(&self) -> bool {
+        self.tells_callers && self.spec.isolation == Isolation::Instance && self.spec.limits.share > 1
+    }
+
     /// A place for a guest that goes on after its answer, while there is one.
     pub(crate) fn afterwards(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.afterwards).try_acquire_owned().ok()
@@ -197,13 +220,19 @@ impl Component {
                 Err(fault) => return Finished { result: Err(fault), live: None },
             };
             let Some(mut live) = this.warm(&tenant, &call) else {
+                let mut input = Some(input);
+                if let Some(joined) = this.join(&mut input, &call) {
+                    return Finished { result: joined.await, live: None };
+                }
+                let Some(input) = input else { unreachable!("nobody has taken it") };
                 return Box::pin(this.fresh(&pre, tenant, input, &call)).await;
             };
             this.stats.reused.fetch_add(1, Relaxed);
             this.lent.meter.reused();
             let again = if this.reuse.is_untried() { input.copy() } else { None };
             let result = serve(&mut live, input, &call).await;
-            if result.is_ok() && call.head_is_open() && !this.reuse.is_known_to_work() {
+            let silent = result.is_ok() && call.head_is_open() && !call.is_abandoned();
+            if silent && !this.reuse.is_known_to_work() {
                 this.once_only();
                 if let Some(input) = again {
                     return Box::pin(this.fresh(&pre, tenant, input, &call)).await;
@@ -222,9 +251,25 @@ impl Component {
             return None;
         }
         let mut live = self.pool.take(tenant, self.host.clock.now(), &self.spec.limits)?;
+        call.uses.store(self.spec.limits.reuse.saturating_sub(live.served + 1), Relaxed);
         live.store.data_mut().begin(Arc::clone(call));
         live.store.set_epoch_deadline(1);
         Some(live)
+    }
+
+    /// An instance that serves others and waits, entered by this call too: then its request is gone from `input`.
+    fn join(&self, input: &mut Option<Input>, call: &Arc<Call>) -> Option<Joined> {
+        if !self.may_share() {
+            return None;
+        }
+        let Some(Input::Streamed(request)) = input.take() else { return None };
+        let mut request = Some(request);
+        let joined = self.workers.join(&mut request, call, self.spec.limits.share);
+        *input = request.map(Input::Streamed);
+        joined.inspect(|_| {
+            self.stats.reused.fetch_add(1, Relaxed);
+            self.lent.meter.reused();
+        })
     }
 
     async fn fresh(&self, pre: &Pre, tenant: Tenant, input: Input, call: &Arc<Call>) -> Finished {
@@ -232,6 +277,7 @@ impl Component {
             Ok(live) => live,
             Err(fault) => return Finished { result: Err(fault), live: None },
         };
+        call.uses.store(self.spec.limits.reuse.saturating_sub(1), Relaxed);
         let result = serve(&mut live, input, call).await;
         self.finish(live, result)
     }
@@ -245,7 +291,7 @@ impl Component {
                 Finished { result: Ok(()), live: kept.then_some(live) }
             }
             Err(error) => {
-                live.store.data().call().inspect(|call| call.fails());
+                guest::fails(&mut live.store);
                 let refused = live.store.data().memory.refused;
                 live.store.data_mut().counted.lost = true;
                 Finished { result: Err(judge::fault(&error, refused)), live: None }
@@ -363,10 +409,12 @@ impl Input {
 }
 
 async fn serve(live: &mut Live, input: Input, call: &Arc<Call>) -> wasmtime::Result<()> {
-    let Live { store, exports, .. } = live;
+    let Live { store, exports, served, .. } = live;
     match (exports, input) {
         (Exports::Http2(proxy), Input::Streamed(request)) => http2::handle(store, proxy, request, call).await,
-        (Exports::Http3(service), Input::Streamed(request)) => http3::handle(store, service, request, call).await,
+        (Exports::Http3(service), Input::Streamed(request)) => {
+            http3::handle(store, service, request, call, served).await
+        }
         (Exports::Values(service), Input::Whole(request)) => http_values::handle(store, service, request, call).await,
         _ => unreachable!("an instance and its input come from the same code"),
     }

@@ -102,7 +102,7 @@ fn side(options: &HostOptions, concurrency: bool) -> wasmtime::Result<Side> {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
-    services::link(&mut linker)?;
+    services::link(&mut linker, concurrency)?;
     let cache = options.cache.as_ref().and_then(|root| CodeCache::open(root, &engine));
     Ok(Side { engine, linker, cache })
 }

@@ -25,6 +25,7 @@ use crate::{
     component::Component,
     judge,
     pool::Live,
+    worker,
 };
 
 /// How long a guest may go on after its response is complete.
@@ -47,8 +48,6 @@ pub(crate) struct Exchange {
     /// not hold this answer open, nor write into it from a later call.
     idle: Option<Live>,
     head_only: bool,
-    /// The guest runs as a task of its own, and meters itself.
-    away: bool,
 }
 
 /// What waiting for the Head came to.
@@ -77,7 +76,7 @@ enum Look {
 impl Exchange {
     /// `head_only`: the request was HEAD, so no byte of a body will be sent.
     pub(crate) fn new(run: Run, call: Arc<Call>, component: Arc<Component>, head_only: bool) -> Self {
-        Self { run: Some(run), failed: None, call, component, idle: None, head_only, away: false }
+        Self { run: Some(run), failed: None, call, component, idle: None, head_only }
     }
 
     /// Runs the guest until its Head is decided.
@@ -126,7 +125,10 @@ impl Exchange {
                 return match (self.failed.take(), &self.run) {
                     (Some(fault), _) => Poll::Ready(Some(Step::Failed(fault))),
                     (None, None) => Poll::Ready(Some(Step::Failed(Fault::new(code::GUEST_NO_RESPONSE, Ran::Yes)))),
-                    (None, Some(_)) => Poll::Pending,
+                    (None, Some(_)) => {
+                        self.share(cx);
+                        Poll::Pending
+                    }
                 };
             };
             let before = open.frames.len();
@@ -171,17 +173,18 @@ impl Exchange {
     /// Lets the guest run, metered, and takes its instance back when it is done.
     fn poll_run(&mut self, cx: &mut Context<'_>) {
         let Some(run) = &mut self.run else { return };
-        if self.away {
+        let away = self.call.is_away();
+        if away {
             self.call.waiter.register(cx.waker());
         } else {
             self.call.enter();
         }
         let polled = run.as_mut().poll(cx);
-        if !self.away {
+        if !away {
             self.call.leave();
-        }
-        if polled.is_pending() && self.call.is_long() && !self.away {
-            return self.send_away(cx);
+            if polled.is_pending() && self.call.is_long() {
+                return self.send_away(cx);
+            }
         }
         if let Poll::Ready(Finished { result, live }) = polled {
             self.run = None;
@@ -192,7 +195,7 @@ impl Exchange {
 
     /// Whether the guest has failed elsewhere, and what of is not known yet: it will be in a moment, and wakes us.
     fn is_dying(&mut self, cx: &mut Context<'_>) -> bool {
-        if !(self.away && self.run.is_some() && self.call.has_failed()) {
+        if !(self.call.is_away() && self.run.is_some() && self.call.has_failed()) {
             return false;
         }
         self.poll_run(cx);
@@ -204,18 +207,32 @@ impl Exchange {
         let Some(runtime) = self.component.away() else { return };
         let Some(run) = self.run.take() else { return };
         self.run = Some(away::send(run, Arc::clone(&self.call), runtime));
-        self.away = true;
+        self.call.goes_away();
+        self.poll_run(cx);
+    }
+
+    /// The guest waits, or has more to do than to answer: others may share its instance meanwhile.
+    fn share(&mut self, cx: &mut Context<'_>) {
+        let Some(uses) = self.component.shares(&self.call) else { return };
+        let Some(run) = self.run.take() else { return };
+        self.run = Some(worker::open(run, &self.call, &self.component, uses));
         self.poll_run(cx);
     }
 
     /// The body has ended: what the guest still wants to do, it does on its own.
     fn afterwards(mut self, cx: Option<&mut Context<'_>>) {
-        self.call.body_done.notify_one();
+        self.call.ends();
         if let Some(cx) = cx {
             self.poll_run(cx);
         }
         if self.run.is_none() {
             return self.rest();
+        }
+        let nobody = &mut Context::from_waker(std::task::Waker::noop());
+        self.share(nobody);
+        if self.call.has_joined() {
+            // Its instance is driven by a task, which bounds what is left to do.
+            return;
         }
         // Both bounds, of time and of number: what does not fit is dropped, and its guest with it.
         let Some(place) = self.component.afterwards() else { return };
@@ -260,7 +277,7 @@ impl Exchange {
         };
         let end = End::Now(self.call.usage());
         let mut this = self;
-        this.call.body_done.notify_one();
+        this.call.ends();
         this.poll_run(&mut Context::from_waker(std::task::Waker::noop()));
         this.afterwards(None);
         reply(parts, body, class, end)
@@ -391,7 +408,12 @@ impl http_body::Body for Streamed {
         match polled {
             Poll::Pending => match this.exchange.as_mut().and_then(|exchange| exchange.failed.take()) {
                 Some(fault) => Poll::Ready(Some(Err(this.broken(fault)))),
-                None => Poll::Pending,
+                None => {
+                    if let Some(exchange) = &mut this.exchange {
+                        exchange.share(cx);
+                    }
+                    Poll::Pending
+                }
             },
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);

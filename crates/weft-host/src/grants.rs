@@ -50,7 +50,7 @@ pub enum Isolation {
     /// A fresh instance for each call.
     #[default]
     Request,
-    /// Warm instances serve one call after another.
+    /// Warm instances serve one call after another; of 0.3, [`Limits::share`] calls at once.
     Instance,
 }
 
@@ -64,6 +64,8 @@ pub struct Limits {
     /// Warm instances kept at most, and calls that one serves before it is replaced.
     pub warm: u32,
     pub reuse: u32,
+    /// Calls that one 0.3 instance serves at once, at most, where those before wait. 1: one after another.
+    pub share: u32,
     /// A warm instance older than this is replaced.
     pub age: Duration,
 }
@@ -75,6 +77,7 @@ impl Default for Limits {
             cpu: Duration::from_secs(10),
             warm: 64,
             reuse: 100_000,
+            share: 16,
             age: Duration::from_secs(3600),
         }
     }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use http::HeaderName;
-use wasmtime::component::ResourceTable;
+use wasmtime::{
+    AsContextMut, Store, StoreContextMut,
+    component::{GuestTaskId, ResourceTable},
+};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error as HttpError, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
@@ -12,7 +15,8 @@ use wasmtime_wasi_http::{
 use crate::{
     call::Call,
     limits::Memory,
-    services::{self, Counted, Lent, OpenSpans, Stdio},
+    services::{self, Counted, Lent, Stdio},
+    worker::Worker,
 };
 
 /// Resources that one instance may hold at once.
@@ -26,7 +30,12 @@ pub(crate) struct Guest {
     hooks: Hooks,
     pub(crate) memory: Memory,
     stdio: Option<Arc<Stdio>>,
-    spans: OpenSpans,
+    /// Calls of this session and their tasks: in a shared instance the task tells whose doing something is.
+    tasks: Vec<(GuestTaskId, Arc<Call>)>,
+    /// More than one call has been in this session.
+    shared: bool,
+    /// Its door, once others may come in.
+    worker: Option<Arc<Worker>>,
     pub(crate) counted: Counted,
 }
 
@@ -42,7 +51,9 @@ impl Guest {
             hooks: Hooks { lent: Arc::clone(&lent), call: None },
             memory: Memory::new(memory_limit),
             stdio: None,
-            spans: OpenSpans::new(),
+            tasks: Vec::new(),
+            shared: false,
+            worker: None,
         }
     }
 
@@ -56,9 +67,53 @@ impl Guest {
         call.memory_is(self.memory.used());
         self.memory.refused = false;
         if let Some(stdio) = &self.stdio {
+            stdio.share(false);
             stdio.serve(Some(Arc::clone(&call)));
         }
-        self.spans.clear();
+        self.tasks.clear();
+        self.shared = false;
+        self.worker = None;
+        self.hooks.call = Some(Arc::clone(&call));
+        self.memory.call = Some(call);
+    }
+
+    /// A call enters as `task`.
+    pub(crate) fn serves(&mut self, task: GuestTaskId, call: &Arc<Call>) {
+        self.shared |= !self.tasks.is_empty();
+        if let Some(stdio) = self.stdio.as_ref().filter(|_| self.shared) {
+            stdio.share(true);
+        }
+        // The number of a task that is gone is given again.
+        self.tasks.retain(|(held, _)| *held != task);
+        self.tasks.push((task, Arc::clone(call)));
+    }
+
+    /// Calls that entered and may have left something behind.
+    pub(crate) fn served(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Others may come in through `worker`.
+    pub(crate) fn opens(&mut self, worker: &Arc<Worker>) {
+        self.worker = Some(Arc::clone(worker));
+    }
+
+    pub(crate) fn worker(&self) -> Option<&Arc<Worker>> {
+        self.worker.as_ref()
+    }
+
+    /// What follows is the doing of `call`.
+    fn turns_to(&mut self, call: Arc<Call>) {
+        if let Some(worker) = &self.worker {
+            worker.charge(&call, call.clock.now());
+        }
+        if self.call().is_some_and(|current| Arc::ptr_eq(current, &call)) {
+            return;
+        }
+        if let Some(stdio) = &self.stdio {
+            stdio.serve(Some(Arc::clone(&call)));
+        }
+        call.memory_is(self.memory.used());
         self.hooks.call = Some(Arc::clone(&call));
         self.memory.call = Some(call);
     }
@@ -68,6 +123,9 @@ impl Guest {
         if let Some(stdio) = &self.stdio {
             stdio.serve(None);
         }
+        self.tasks.clear();
+        self.shared = false;
+        self.worker = None;
     }
 
     /// What this component may use.
@@ -75,13 +133,42 @@ impl Guest {
         &self.hooks.lent
     }
 
-    /// Spans of its own that the call has begun.
-    pub(crate) fn open_spans(&mut self) -> &mut OpenSpans {
-        &mut self.spans
-    }
-
     pub(crate) fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
+    }
+}
+
+/// A task that no call began asked for something that only a call may have.
+#[derive(Debug, thiserror::Error)]
+#[error("a task that belongs to no call asked for something")]
+struct NobodysTask;
+
+/// Finds out whose doing what follows is. In an instance that serves several calls it is the task that tells; one
+/// that belongs to no call is refused, never taken for another's. Asked at the start of every function of ours in
+/// which it matters who calls, before it waits.
+pub(crate) fn find_caller(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
+    if !store.data().shared {
+        return Ok(());
+    }
+    let first = store.async_call_stack()?.last();
+    let guest = store.data_mut();
+    let held = guest.tasks.iter().find(|(task, _)| Some(*task) == first);
+    let call = held.map(|(_, call)| Arc::clone(call)).ok_or(NobodysTask)?;
+    guest.turns_to(call);
+    Ok(())
+}
+
+/// The instance has failed: every call inside is told before what the guest held is dropped.
+pub(crate) fn fails(store: &mut Store<Guest>) {
+    // Where it trapped, the task that did is still the current one; where not, who was last found is as near as it
+    // can be told.
+    let _ = find_caller(&mut store.as_context_mut());
+    let guest = store.data();
+    let Some(call) = guest.call() else { return };
+    call.fails();
+    if let Some(worker) = guest.worker() {
+        worker.charge(call, call.clock.now());
+        worker.fails();
     }
 }
 
@@ -90,6 +177,7 @@ impl WasiView for Guest {
         let (lent, call) = (&self.hooks.lent, &self.memory.call);
         let ctx = self.wasi.get_or_insert_with(|| {
             let stdio = self.stdio.insert(Stdio::new(Arc::clone(lent.log()), call.clone()));
+            stdio.share(self.shared);
             Box::new(services::wasi(lent, stdio))
         });
         WasiCtxView { ctx, table: &mut self.table }

@@ -24,6 +24,7 @@ mod load;
 mod pool;
 mod reuse;
 mod services;
+mod worker;
 
 pub use component::{Component, Stats};
 pub use engine::{Host, HostOptions};

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 
-use crate::{away::LONG, call::Call, guest::Guest};
+use crate::{
+    away::LONG,
+    call::Call,
+    guest::{Guest, find_caller},
+};
 
 /// Why we stopped a guest. Carried as the trap's error, so that the verdict is read and not guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,8 +74,14 @@ impl ResourceLimiter for Memory {
 
 /// What happens at each tick while a guest runs: stop it where a limit is reached, else let others run.
 pub(crate) fn on_tick(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
-    let Some(call) = store.data_mut().call() else { return Ok(UpdateDeadline::Yield(1)) };
+    find_caller(&mut store)?;
+    let guest = store.data();
+    let Some(call) = guest.call() else { return Ok(UpdateDeadline::Yield(1)) };
     let now = call.clock.now();
+    if let Some(worker) = guest.worker() {
+        worker.charge(call, now);
+        worker.set_busy(true);
+    }
     let cpu = call.cpu(now);
     if cpu > call.cpu_budget {
         return Err(Stop::Cpu.into());
@@ -81,6 +91,9 @@ pub(crate) fn on_tick(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result
     }
     if cpu > LONG {
         call.computes_for_long();
+        if let Some(worker) = guest.worker() {
+            worker.computes_for_long();
+        }
     }
     Ok(UpdateDeadline::Yield(1))
 }

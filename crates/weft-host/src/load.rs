@@ -150,6 +150,14 @@ impl Pre {
         (range.end as usize - range.start as usize) as u64
     }
 
+    /// Whether it can be told of everything that a guest does for which of its calls: what `wasi:http@0.2` sends
+    /// does not say it.
+    pub(crate) fn tells_callers(&self) -> bool {
+        let Self::Http3(pre) = self else { return false };
+        let (component, engine) = (pre.instance_pre().component(), pre.engine());
+        !component.component_type().imports(engine).any(|(name, _)| name.starts_with("wasi:http/outgoing-handler@"))
+    }
+
     pub(crate) fn handler(&self) -> Handler {
         match self {
             Self::Http2(_) => Handler::Http2,

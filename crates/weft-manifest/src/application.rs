@@ -78,6 +78,9 @@ pub struct Limits {
     pub instances: u32,
     /// Calls that one warm instance answers. Default 100,000.
     pub reuse: u32,
+    /// Calls that one 0.3 instance serves at once. Default 16; 1 in what was stored before it could be said.
+    #[serde(default = "one")]
+    pub share: u32,
     /// A warm instance's longest life. Default 1 h.
     #[serde(with = "units::duration")]
     pub age: Duration,
@@ -86,8 +89,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let (memory, cpu, age) = (128 << 20, Duration::from_secs(10), Duration::from_secs(3600));
-        Self { memory, cpu, instances: 64, reuse: 100_000, age }
+        Self { memory, cpu, instances: 64, reuse: 100_000, share: 16, age }
     }
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// What a component may touch. Everything else is denied.

@@ -281,6 +281,10 @@ pub struct Limits {
     /// Calls that one warm instance answers before it is replaced. Only with `isolation = "instance"`.
     #[schemars(range(min = 1, max = 1_000_000_000), extend("default" = 100_000))]
     pub reuse: Option<u32>,
+    /// Calls that one WASI 0.3 instance serves at once, while those before wait. They share its fate: `1` serves one
+    /// after another. Only with `isolation = "instance"`.
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 16))]
+    pub share: Option<u32>,
     /// A warm instance older than this is replaced. Only with `isolation = "instance"`.
     #[schemars(extend("default" = "1h"))]
     pub age: Option<Time>,

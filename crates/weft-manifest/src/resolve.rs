@@ -150,8 +150,12 @@ impl Resolver<'_> {
 
     fn limits(&mut self, component: &author::Component, at: &Spot<'_>) -> Limits {
         let said = component.limits.unwrap_or_default();
-        let reused =
-            [("instances", said.instances.is_some()), ("reuse", said.reuse.is_some()), ("age", said.age.is_some())];
+        let reused = [
+            ("instances", said.instances.is_some()),
+            ("reuse", said.reuse.is_some()),
+            ("share", said.share.is_some()),
+            ("age", said.age.is_some()),
+        ];
         for (key, _) in reused.iter().filter(|(_, given)| *given && component.isolation == author::Isolation::Request) {
             let message = format!("`{key}` has no effect: this component has a fresh instance for each call");
             let help = format!("add `isolation = \"instance\"`, or remove `{key}`");
@@ -163,6 +167,7 @@ impl Resolver<'_> {
             cpu: said.cpu.map_or(base.cpu, |time| time.0),
             instances: said.instances.unwrap_or(base.instances),
             reuse: said.reuse.unwrap_or(base.reuse),
+            share: said.share.unwrap_or(base.share),
             age: said.age.map_or(base.age, |time| time.0),
         }
     }

@@ -93,8 +93,8 @@ fn isolation(isolation: weft_manifest::Isolation) -> Isolation {
 }
 
 fn limits_of(limits: &weft_manifest::Limits) -> Limits {
-    let weft_manifest::Limits { memory, cpu, instances, reuse, age } = *limits;
-    Limits { memory, cpu, warm: instances, reuse, age }
+    let weft_manifest::Limits { memory, cpu, instances, reuse, share, age } = *limits;
+    Limits { memory, cpu, warm: instances, reuse, share, age }
 }
 
 fn grants(application: &Application, component: &weft_manifest::Component, given: Option<&Given>) -> Grants {

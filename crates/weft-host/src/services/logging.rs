@@ -6,7 +6,7 @@ use wasmtime::{
 };
 
 use super::log::{GuestLine, LogLevel, LogSource};
-use crate::guest::Guest;
+use crate::guest::{Guest, find_caller};
 
 /// The draft's version, and the name from before it had one.
 const NAMES: &[&str] = &["wasi:logging/logging@0.1.0-draft", "wasi:logging/logging"];
@@ -47,11 +47,15 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     NAMES.iter().try_for_each(|name| linker.instance(name)?.func_wrap("log", log))
 }
 
-fn log(store: StoreContextMut<'_, Guest>, (level, context, message): (Level, String, String)) -> wasmtime::Result<()> {
-    let guest = store.data();
-    let (log, level) = (guest.lent().log(), LogLevel::from(level));
-    if log.wants(level) {
-        let call = guest.call();
+fn log(
+    mut store: StoreContextMut<'_, Guest>,
+    (level, context, message): (Level, String, String),
+) -> wasmtime::Result<()> {
+    let level = LogLevel::from(level);
+    if store.data().lent().log().wants(level) {
+        find_caller(&mut store)?;
+        let guest = store.data();
+        let (log, call) = (guest.lent().log(), guest.call());
         log.log(&GuestLine {
             source: LogSource::Logging,
             level,

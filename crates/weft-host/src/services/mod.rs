@@ -7,6 +7,7 @@
 //! Deny by default: a face finds in [`Lent`] what was granted, and nothing else. A refusal names the line of the
 //! manifest that would grant it.
 
+mod callers;
 mod config;
 mod http_error;
 mod keyvalue;
@@ -44,12 +45,15 @@ pub(crate) use wasi::wasi;
 use crate::guest::Guest;
 
 /// Makes every service importable. What a component may do with it is decided by its [`Lent`].
-pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<Guest>, concurrency: bool) -> wasmtime::Result<()> {
     keyvalue::link(linker)?;
     unit::link(linker)?;
     config::link(linker)?;
     logging::link(linker)?;
     otel::link(linker)?;
+    if concurrency {
+        callers::link(linker)?;
+    }
     http_error::link(linker)
 }
 
@@ -68,6 +72,10 @@ where
 {
     instance.func_wrap_async(name, move |mut store, params: P| {
         let begun = begin(store.data_mut(), params);
+        // The instance can do nothing else meanwhile: nobody should come in.
+        if let Some(worker) = store.data().worker() {
+            worker.set_busy(true);
+        }
         Box::new(async move { Ok((begun?.await,)) })
     })
 }

@@ -33,6 +33,8 @@ pub(crate) struct Stdio {
 
 struct State {
     call: Option<Arc<Call>>,
+    /// The instance serves several calls at once: whoever opened a stream is who writes to it.
+    shared: bool,
     out: Vec<u8>,
     err: Vec<u8>,
 }
@@ -42,19 +44,21 @@ struct State {
 pub(crate) struct Stream {
     stdio: Arc<Stdio>,
     source: LogSource,
+    /// In whose call it was opened.
+    opener: Option<Arc<Call>>,
 }
 
 impl Stdio {
     pub(crate) fn new(log: Arc<dyn GuestLog>, call: Option<Arc<Call>>) -> Arc<Self> {
-        Arc::new(Self { log, state: Mutex::new(State { call, out: Vec::new(), err: Vec::new() }) })
+        Arc::new(Self { log, state: Mutex::new(State { call, shared: false, out: Vec::new(), err: Vec::new() }) })
     }
 
     pub(crate) fn stdout(self: &Arc<Self>) -> Stream {
-        Stream { stdio: Arc::clone(self), source: LogSource::Stdout }
+        Stream { stdio: Arc::clone(self), source: LogSource::Stdout, opener: None }
     }
 
     pub(crate) fn stderr(self: &Arc<Self>) -> Stream {
-        Stream { stdio: Arc::clone(self), source: LogSource::Stderr }
+        Stream { stdio: Arc::clone(self), source: LogSource::Stderr, opener: None }
     }
 
     /// The instance serves another call, or none: what the last one left unfinished is its last line.
@@ -64,18 +68,28 @@ impl Stdio {
         state.call = call;
     }
 
+    pub(crate) fn share(&self, shared: bool) {
+        self.state.lock().shared = shared;
+    }
+
     fn finish(&self, state: &mut State) {
-        let State { call, out, err } = state;
+        let State { call, out, err, .. } = state;
         self.line(call.as_deref(), LogSource::Stdout, out);
         self.line(call.as_deref(), LogSource::Stderr, err);
     }
 
-    fn write(&self, source: LogSource, bytes: &[u8]) {
+    fn write(&self, source: LogSource, opener: Option<&Arc<Call>>, bytes: &[u8]) {
         if !self.log.wants(LogLevel::Info) {
             return;
         }
         let mut state = self.state.lock();
-        let State { call, out, err } = &mut *state;
+        if let Some(opener) = opener.filter(|_| state.shared)
+            && !state.call.as_ref().is_some_and(|call| Arc::ptr_eq(call, opener))
+        {
+            self.finish(&mut state);
+            state.call = Some(Arc::clone(opener));
+        }
+        let State { call, out, err, .. } = &mut *state;
         let partial = if source == LogSource::Stdout { out } else { err };
         let mut parts = bytes.split(|byte| *byte == b'\n');
         // What follows the last line break waits for the rest of its line.
@@ -122,7 +136,8 @@ impl IsTerminal for Stream {
 
 impl StdoutStream for Stream {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
+        let opener = self.stdio.state.lock().call.clone();
+        Box::new(Self { opener, ..self.clone() })
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
@@ -140,7 +155,7 @@ impl OutputStream for Stream {
         if bytes.len() > WRITE_BYTES_MAX {
             return Err(StreamError::trap("more was written than check-write allows"));
         }
-        self.stdio.write(self.source, &bytes);
+        self.stdio.write(self.source, None, &bytes);
         Ok(())
     }
 
@@ -155,7 +170,7 @@ impl OutputStream for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stdio.write(self.source, bytes);
+        self.stdio.write(self.source, self.opener.as_ref(), bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

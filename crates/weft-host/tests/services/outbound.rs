@@ -372,3 +372,33 @@ async fn connections_of_a_node_are_bounded() {
         assert_eq!(third.status, 200, "{name}: {third:?}");
     }
 }
+
+#[tokio::test]
+async fn calls_that_share_an_instance_send_each_for_itself() {
+    let server = Server::plain().await;
+    let (bench, _) = bench();
+    let guest = bench.try_load("fetch-p3", weft_host::Isolation::Instance, grants(&["http://127.0.0.1:*"], &[]));
+    let guest = guest.expect("the guest loads");
+    let mut traces = Vec::new();
+    let calls = [3u128, 4, 5].map(|trace| {
+        let path = format!("/?url={}&header=x-call:{trace}", query(&server.url("/meet")));
+        let mut call = bench.call(&guest, &path);
+        call.trace.trace = weft_types::TraceId(trace);
+        traces.push(trace);
+        bench.answer(&guest, call)
+    });
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    assert_eq!(guest.stats().instances_created, 1, "they met in one instance");
+    let seen = server.seen.lock().clone();
+    let mut found: Vec<u128> = Vec::new();
+    for seen in seen {
+        let parent = seen.headers["traceparent"].to_str().expect("text");
+        let trace = u128::from_str_radix(&parent[3..35], 16).expect("hexadecimal");
+        assert_eq!(seen.headers["x-call"], trace.to_string(), "the trace of who called");
+        found.push(trace);
+    }
+    found.sort_unstable();
+    assert_eq!(found, traces);
+}

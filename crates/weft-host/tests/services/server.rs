@@ -110,6 +110,13 @@ async fn answer(request: Request<Incoming>, seen: Arc<Mutex<Vec<Seen>>>) -> Resu
             let many = (0..2_000).fold(response, |response, n| response.header(format!("x-{n}"), "v"));
             many.body(whole(""))
         }
+        // Three at once, or nobody.
+        "/meet" => {
+            static MEETING: std::sync::LazyLock<tokio::sync::Barrier> =
+                std::sync::LazyLock::new(|| tokio::sync::Barrier::new(3));
+            MEETING.wait().await;
+            response.body(whole("met"))
+        }
         "/never" => std::future::pending().await,
         "/trailers" => {
             let mut trailers = HeaderMap::new();

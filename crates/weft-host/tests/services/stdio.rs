@@ -33,7 +33,9 @@ async fn a_shared_instance_prints_for_the_call_it_serves() {
             bench.answer(&guest, call).await;
             let lines = bench.lines.take();
             assert_eq!(lines.len(), 2, "{name}");
-            assert!(lines.iter().all(|line| line.invocation == Some(id) && line.message.starts_with(&n.to_string())));
+            let own =
+                |line: &crate::bench::Captured| line.invocation == Some(id) && line.message.starts_with(&n.to_string());
+            assert!(lines.iter().all(own), "{name} {n} {id:?}: {lines:?}");
         }
         assert!(guest.stats().instances_reused >= 2, "{name}");
     }
@@ -52,5 +54,33 @@ async fn the_last_words_of_a_guest_that_dies_are_kept() {
             lines.iter().any(|line| line.message.contains("asked to panic") && line.invocation == Some(id)),
             "{name}: {lines:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn calls_that_share_an_instance_print_each_for_itself() {
+    let bench = Bench::new();
+    let guest = bench.try_load("faults-p3", Isolation::Instance, Default::default()).expect("the guest loads");
+    let mut ids = Vec::new();
+    let (mut begun, says) = (Vec::new(), ["a:800", "b:400", "c:600"]);
+    for say in says {
+        let mut call = bench.call(&guest, &format!("/diary?{say}"));
+        call.id = weft_types::InvocationId::new(bench.now(), ids.len() as u128);
+        ids.push((call.id, say[..1].to_owned()));
+        begun.push(tokio::spawn(guest.invoke(call)));
+        // It waits before the next comes: this runtime has one thread.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    for call in begun {
+        assert!(call.await.expect("no panic").reply.is_ok());
+    }
+    assert_eq!(guest.stats().instances_created, 1);
+    let lines = bench.lines.take();
+    assert_eq!(lines.len(), 6, "{lines:?}");
+    for line in lines {
+        let whose = ids.iter().find(|(id, _)| Some(*id) == line.invocation).map(|(_, name)| name.as_str());
+        assert_eq!(whose, Some(&line.message[..1]), "{line:?}");
     }
 }

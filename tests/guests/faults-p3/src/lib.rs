@@ -24,6 +24,10 @@ impl wasip3::exports::http::handler::Guest for Faults {
         let response = match path.as_str() {
             "/ok" => kit_p3::text(200, "ok\n"),
             "/trap" => core::arch::wasm32::unreachable(),
+            "/wait-trap" => {
+                sleep(&value).await;
+                core::arch::wasm32::unreachable()
+            }
             "/panic" => panic!("asked to panic"),
             "/exit" => std::process::exit(value.parse().unwrap_or(3)),
             "/loop" => spin(),
@@ -56,6 +60,14 @@ impl wasip3::exports::http::handler::Guest for Faults {
                 println!("{value} on stdout");
                 eprintln!("{value} on stderr");
                 kit_p3::text(200, "printed\n")
+            }
+            // `NAME:MS`: prints at its beginning, and after a wait.
+            "/diary" => {
+                let (name, ms) = value.split_once(':').unwrap_or((&value, "0"));
+                println!("{name} begins");
+                sleep(ms).await;
+                println!("{name} ends");
+                kit_p3::text(200, "kept\n")
             }
             "/leak" => match leak(&value) {
                 Some(error) => return Err(error),

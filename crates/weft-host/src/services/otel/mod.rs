@@ -15,7 +15,7 @@ pub use sink::{
 use wit::{LogRecord, ResourceMetrics, SpanContext, SpanData, TraceFlags};
 
 use super::log::{GuestLine, LogSource};
-use crate::guest::Guest;
+use crate::guest::{Guest, find_caller};
 
 /// The versions that guests in use were built with. Their types are the same.
 const VERSIONS: &[&str] = &["0.2.0-draft", "0.2.0-rc.1", "0.2.0-rc.2"];
@@ -34,13 +34,16 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         tracing.func_wrap("on-start", started)?;
         tracing.func_wrap("on-end", ended)?;
         tracing.func_wrap("current-span-context", |mut store: StoreContextMut<'_, Guest>, (): ()| {
-            let guest = store.data_mut();
-            let own = guest.open_spans().last().cloned();
+            find_caller(&mut store)?;
+            let guest = store.data();
+            let own = guest.call().and_then(|call| call.spans.lock().last().cloned());
             Ok((own.unwrap_or_else(|| outer(guest)),))
         })?;
         // What the first draft called it.
-        tracing
-            .func_wrap("outer-span-context", |store: StoreContextMut<'_, Guest>, (): ()| Ok((outer(store.data()),)))?;
+        tracing.func_wrap("outer-span-context", |mut store: StoreContextMut<'_, Guest>, (): ()| {
+            find_caller(&mut store)?;
+            Ok((outer(store.data()),))
+        })?;
         linker.instance(&format!("wasi:otel/metrics@{version}"))?.func_wrap("export", measured)?;
         linker.instance(&format!("wasi:otel/logs@{version}"))?.func_wrap("on-emit", logged)?;
     }
@@ -62,7 +65,9 @@ fn outer(guest: &Guest) -> SpanContext {
 }
 
 fn started(mut store: StoreContextMut<'_, Guest>, (context,): (SpanContext,)) -> wasmtime::Result<()> {
-    let open = store.data_mut().open_spans();
+    find_caller(&mut store)?;
+    let Some(call) = store.data().call() else { return Ok(()) };
+    let mut open = call.spans.lock();
     if open.len() < OPEN_MAX && context.trace_id.len() == 32 && context.span_id.len() == 16 {
         open.push(context);
     }
@@ -70,12 +75,13 @@ fn started(mut store: StoreContextMut<'_, Guest>, (context,): (SpanContext,)) ->
 }
 
 fn ended(mut store: StoreContextMut<'_, Guest>, (data,): (SpanData,)) -> wasmtime::Result<()> {
-    let guest = store.data_mut();
-    guest.open_spans().retain(|open| open.span_id != data.span_context.span_id);
+    find_caller(&mut store)?;
+    let guest = store.data();
     let lent = guest.lent();
     // Outside of a call there is no trace that it could be part of.
-    if let Some(call) = guest.call()
-        && lent.spans.wants(&call.trace)
+    let Some(call) = guest.call() else { return Ok(()) };
+    call.spans.lock().retain(|open| open.span_id != data.span_context.span_id);
+    if lent.spans.wants(&call.trace)
         && let Some(span) = lower::span(data, &call.trace)
     {
         lent.spans.span(&lent.application, &lent.component, span);
@@ -100,7 +106,8 @@ fn measured(store: StoreContextMut<'_, Guest>, (metrics,): (ResourceMetrics,)) -
     Ok((Ok(()),))
 }
 
-fn logged(store: StoreContextMut<'_, Guest>, (record,): (LogRecord,)) -> wasmtime::Result<()> {
+fn logged(mut store: StoreContextMut<'_, Guest>, (record,): (LogRecord,)) -> wasmtime::Result<()> {
+    find_caller(&mut store)?;
     let guest = store.data();
     let (log, level) = (guest.lent().log(), lower::level(&record));
     if log.wants(level) {
