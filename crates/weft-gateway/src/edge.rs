@@ -270,7 +270,7 @@ impl Edge {
         &self,
         mut exchange: Exchange,
         mut response: Response<Body>,
-        owed: Option<u64>,
+        mut owed: Option<u64>,
         code: Option<Code>,
         class: Class,
     ) -> Response<Tail> {
@@ -278,7 +278,7 @@ impl Edge {
         let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
         exchange.answered = Some(Answered::new(response.status(), class, code));
         if let Some(features) = exchange.features() {
-            feature::leave(features, exchange.asked.as_deref(), &mut response, code.is_some());
+            owed = feature::leave(features, &exchange, &mut response, owed, code.is_some());
         }
         if let Some(quota) = &exchange.quota {
             quota.tell(response.headers_mut());

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    feature::{Cors, RequestHeaders, ResponseHeaders, Rewrite},
+    feature::{Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
     policy::{PriorityWord, RateLimit, Shedding},
     values::{Later, Size, Time},
     variable::Variable,
@@ -345,6 +345,8 @@ pub struct Route {
     pub response_headers: Option<ResponseHeaders>,
     /// Which pages of other origins may read the answers.
     pub cors: Option<Cors>,
+    /// Compression of answers. `{}`: as is best for most.
+    pub compression: Option<Compression>,
     /// Components by weight.
     #[schemars(extend("x-one-of" = "action", "x-unsupported" = "a route cannot split its requests in this version yet"))]
     pub split: Option<Later>,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::Time;
+use crate::values::{Size, Time};
 
 /// Changes to the headers of a request, before the component sees it: first `remove`, then `set`, then `add`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +96,37 @@ pub struct Cors {
     pub max_age: Option<Time>,
 }
 
+/// Compression of this route's answers, while they pass, where the client asks for it. Answers that are compressed
+/// already, ranges, and what says `no-transform` stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "route.compression"))]
+pub struct Compression {
+    /// What may be used. The first is taken of those that a client likes best.
+    #[schemars(extend("default" = ["zstd", "br", "gzip"]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codings: Vec<Coding>,
+    /// An answer that says that it is shorter stays plain.
+    #[schemars(extend("default" = "1KiB"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<Size>,
+    /// Media types; `text/*` and `application/*+json` stand for several. Absent: text in its many forms, JSON, XML, SVG,
+    /// WebAssembly, and fonts that are not compressed in themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "media-type"}, "examples" = [["text/*", "application/json"]]))]
+    pub types: Vec<String>,
+}
+
+/// A content coding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Coding {
+    Zstd,
+    Br,
+    Gzip,
+}
+
 /// All of a route's, as a revision keeps them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -108,6 +139,8 @@ pub struct Features {
     pub response_headers: Option<ResponseHeaders>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
 }
 
 impl Features {

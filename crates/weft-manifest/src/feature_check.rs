@@ -38,6 +38,7 @@ pub(crate) fn resolve(route: &author::Route, at: &Spot<'_>, tell: &mut Tell<'_>)
         request_headers: route.request_headers.clone(),
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
+        compression: route.compression.clone(),
     }
 }
 

@@ -4,11 +4,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 use weft_traffic::{
-    feature::{self, HeaderChanges, rewrite::HostName},
+    feature::{
+        self, HeaderChanges,
+        compression::{self, TypeRule},
+        rewrite::HostName,
+    },
     units,
 };
 
-use crate::feature::{Cors, Features, Rewrite};
+use crate::feature::{Coding, Compression, Cors, Features, Rewrite};
 
 /// `(field, value, origin)`, as [`weft_traffic::RouteSpec::origins`] has them.
 type Rows = Vec<(&'static str, String, String)>;
@@ -31,6 +35,7 @@ impl Features {
             request_headers: request.unwrap_or_default(),
             response_headers: response.unwrap_or_default(),
             cors: self.cors.as_ref().map(Cors::lower),
+            compression: self.compression.as_ref().map(Compression::lower),
         }))
     }
 
@@ -42,6 +47,9 @@ impl Features {
         }
         if let Some(cors) = &self.cors {
             cors.rows(&mut row);
+        }
+        if let Some(compression) = &self.compression {
+            compression.rows(&mut row);
         }
         let mut changes = |field, remove: &[String], set: &BTreeMap<_, _>, add: &BTreeMap<_, _>| {
             let removed = remove.iter().map(|name| format!("-{name}"));
@@ -87,6 +95,44 @@ impl Cors {
         if let Some(time) = self.max_age {
             row("cors.max-age", units::format_duration(time.0));
         }
+    }
+}
+
+/// Shorter answers are hardly shorter when compressed.
+const COMPRESSION_MIN: u64 = 1 << 10;
+
+impl Compression {
+    fn lower(&self) -> feature::Compression {
+        let rules =
+            |types: &mut dyn Iterator<Item = &str>| types.filter_map(|text| TypeRule::parse(text).ok()).collect();
+        feature::Compression {
+            codings: self.codings(),
+            min: self.min.map_or(COMPRESSION_MIN, |size| size.0),
+            types: match self.types.is_empty() {
+                true => rules(&mut compression::TYPES.iter().copied()),
+                false => rules(&mut self.types.iter().map(String::as_str)),
+            },
+        }
+    }
+
+    fn codings(&self) -> Vec<compression::Coding> {
+        let coding = |coding: &Coding| match coding {
+            Coding::Zstd => compression::Coding::Zstd,
+            Coding::Br => compression::Coding::Brotli,
+            Coding::Gzip => compression::Coding::Gzip,
+        };
+        match self.codings.is_empty() {
+            true => compression::Coding::ALL.to_vec(),
+            false => self.codings.iter().map(coding).collect(),
+        }
+    }
+
+    fn rows(&self, row: &mut impl FnMut(&'static str, String)) {
+        let codings: Vec<&str> = self.codings().into_iter().map(compression::Coding::as_str).collect();
+        row("compression.codings", codings.join(", "));
+        row("compression.min", units::format_bytes(self.min.map_or(COMPRESSION_MIN, |size| size.0)));
+        let types = if self.types.is_empty() { compression::TYPES.join(", ") } else { self.types.join(", ") };
+        row("compression.types", types);
     }
 }
 

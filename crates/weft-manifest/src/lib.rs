@@ -60,7 +60,7 @@ use std::path::{Path, PathBuf};
 pub use application::{Answer, Application, BareGrants, Component, Grants, Limits, Origin, Route};
 pub use author::{Build, Files, Folder, Isolation, Language, Redirect, Store, StoreKind};
 pub use disk::Disk;
-pub use feature::{Cors, Features, RequestHeaders, ResponseHeaders, Rewrite};
+pub use feature::{Coding, Compression, Cors, Features, RequestHeaders, ResponseHeaders, Rewrite};
 pub use grant::{Wanted, grant_line};
 pub use near::nearest;
 pub use node::NodeConfig;

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weft_traffic::{
     Rate,
-    feature::{cors::OriginRule, headers, rewrite::HostName},
+    feature::{compression::TypeRule, cors::OriginRule, headers, rewrite::HostName},
     units,
 };
 use weft_types::Name;
@@ -41,6 +41,7 @@ pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
         "header" => header_fault(text),
         "request-header" => header_fault(text).or_else(|| headers::request_fault(text).map(str::to_owned)),
         "response-header" => header_fault(text).or_else(|| headers::response_fault(text).map(str::to_owned)),
+        "media-type" => TypeRule::parse(text).err().map(str::to_owned),
         "origin" => origin_fault(text),
         "method-or-any" => method_fault(text).filter(|_| text != "*"),
         "header-or-any" => header_fault(text).filter(|_| text != "*"),

@@ -404,3 +404,73 @@ fn cors_of_what_is_no_origin_is_refused() {
     "#]],
     );
 }
+
+#[test]
+fn compression_is_on_with_an_empty_table_and_explained() {
+    let spec = good("path = \"/a\"\ncomponent = \"api\"\ncompression = {}");
+    assert!(spec.features.as_ref().is_some_and(|features| features.compression.is_some()));
+    expect![[r#"
+        compression.codings = zstd, br, gzip (route weft.toml:5)
+        compression.min = 1KiB (route weft.toml:5)
+        compression.types = text/*, application/json, application/*+json, application/javascript, application/xml, application/*+xml, application/wasm, application/x-ndjson, image/svg+xml, image/x-icon, font/ttf, font/otf (route weft.toml:5)
+    "#]].assert_eq(&explained(&spec));
+}
+
+#[test]
+fn compression_by_what_nobody_knows_is_refused() {
+    bad(
+        "path = \"/a\"\ncomponent = \"api\"\ncompression = { codings = [\"brotli\"], types = [\"html\", \"*/*\"], min = 1000, lvl = 9 }",
+        expect![[r#"
+            manifest-type
+
+              × `route.compression.codings` cannot be `brotli`
+               ╭─[weft.toml:8:28]
+             7 │ component = "api"
+             8 │ compression = { codings = ["brotli"], types = ["html", "*/*"], min = 1000, lvl = 9 }
+               ·                            ────┬───
+               ·                                ╰── this value
+               ╰────
+              help: it is one of `zstd`, `br`, `gzip`
+            manifest-type
+
+              × `route.compression.types` cannot be `html`
+               ╭─[weft.toml:8:48]
+             7 │ component = "api"
+             8 │ compression = { codings = ["brotli"], types = ["html", "*/*"], min = 1000, lvl = 9 }
+               ·                                                ───┬──
+               ·                                                   ╰── this value
+               ╰────
+              help: a media type has two parts, such as `text/html` or `text/*`
+            manifest-type
+
+              × `route.compression.types` cannot be `*/*`
+               ╭─[weft.toml:8:56]
+             7 │ component = "api"
+             8 │ compression = { codings = ["brotli"], types = ["html", "*/*"], min = 1000, lvl = 9 }
+               ·                                                        ──┬──
+               ·                                                          ╰── this value
+               ╰────
+              help: it is no media type in lower case; `*` may begin the second part: `text/*`, `application/*+json`
+            manifest-type
+
+              × `route.compression.min` must be a string, not an integer
+               ╭─[weft.toml:8:70]
+             7 │ component = "api"
+             8 │ compression = { codings = ["brotli"], types = ["html", "*/*"], min = 1000, lvl = 9 }
+               ·                                                                      ──┬─
+               ·                                                                        ╰── a string is expected
+               ╰────
+              help: such as `min = "1KiB"`
+            manifest-unknown-key
+
+              × unknown key `lvl` in `route.compression`
+               ╭─[weft.toml:8:76]
+             7 │ component = "api"
+             8 │ compression = { codings = ["brotli"], types = ["html", "*/*"], min = 1000, lvl = 9 }
+               ·                                                                            ─┬─
+               ·                                                                             ╰── unknown key
+               ╰────
+              help: the keys here are `codings`, `min`, `types`
+        "#]],
+    );
+}

@@ -63,3 +63,25 @@ fn pages_of_named_origins_may_read_a_route_and_others_may_not() {
     assert!(answer.head.contains("access-control-allow-origin: https://a.example.com\r\n"), "{answer:?}");
     assert!(line(data.path(), &["GET", "/a"], "cors.origins").contains("https://*.example.com"));
 }
+
+#[test]
+fn a_long_answer_is_compressed_for_whoever_asks() {
+    let data = tempfile::tempdir().expect("folder");
+    let folder = application("shop", "path = \"/*\"\ncompression = { codings = [\"gzip\"] }", "mirror-p2.wasm");
+    let node = Node::start(&["up", folder.path().to_str().expect("text")], data.path());
+    let ask = |more: &str| {
+        let head =
+            format!("GET /?n=100000&h=etag:%20%22a%22 HTTP/1.1\r\nhost: shop\r\n{more}connection: close\r\n\r\n");
+        support::request(&node.url, &head)
+    };
+    let plain = ask("accept-encoding: br\r\n");
+    assert!(plain.body.len() == 100_000 && plain.head.contains("vary: accept-encoding\r\n"), "{}", plain.head);
+    let gzip = ask("accept-encoding: br, gzip;q=0.5\r\n");
+    assert!(
+        gzip.head.contains("content-encoding: gzip\r\n") && gzip.head.contains("etag: W/\"a\"\r\n"),
+        "{}",
+        gzip.head
+    );
+    assert!(gzip.body.len() < 10_000, "{}", gzip.body.len());
+    assert!(line(data.path(), &["GET", "/a"], "compression.min").contains("1KiB"));
+}

@@ -25,7 +25,7 @@ pub(crate) fn preflight(exchange: &mut Exchange, authority: &Authority, parts: &
     exchange.route = Some(route);
     let grant = cors.grant(&parts.headers);
     if grant == Grant::Nobody {
-        exchange.asked = Some(Box::new(Asked { cors: Some(grant) }));
+        exchange.asked = Some(Box::new(Asked { cors: Some(grant), coding: None }));
         return Some(exchange.refuse(&Problem::new(code::ORIGIN_REFUSED)));
     }
     let mut response = Response::new(weft_types::empty());

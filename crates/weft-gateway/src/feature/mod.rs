@@ -7,14 +7,23 @@
 //! leave       the answer, as the client sees it
 //! ```
 
+mod compress;
 mod cors;
 
-use http::{Response, Uri, header, request::Parts, uri::PathAndQuery};
+use http::{Method, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http_body::Body as _;
 use weft_traffic::{
     Found,
-    feature::{Features, cors::Grant},
+    feature::{
+        Compression, Features,
+        compression::{self, Coding},
+        cors::{Grant, vary},
+    },
 };
 use weft_types::Body;
+
+use crate::exchange::Exchange;
+use compress::Compressed;
 
 pub(crate) use cors::preflight;
 
@@ -23,12 +32,15 @@ pub(crate) use cors::preflight;
 pub(crate) struct Asked {
     /// Which page may read it. `None`: not for us to say.
     cors: Option<Grant>,
+    /// How its client would like it. `None`: plain.
+    coding: Option<Coding>,
 }
 
 /// Looks at the head of a request, while it is whole.
 pub(crate) fn arrive(features: &Features, parts: &Parts) -> Option<Box<Asked>> {
     let cors = features.cors.as_ref().map(|cors| cors.grant(&parts.headers));
-    cors.is_some().then(|| Box::new(Asked { cors }))
+    let coding = features.compression.as_ref().and_then(|compression| compression.choose(&parts.headers));
+    (cors.is_some() || coding.is_some()).then(|| Box::new(Asked { cors, coding }))
 }
 
 /// The path that whoever answers sees, where it is another one.
@@ -53,7 +65,21 @@ pub(crate) fn enter(features: &Features, target: Option<PathAndQuery>, parts: &m
 }
 
 /// Changes an answer that goes to the client. `ours`: it is an error that we made.
-pub(crate) fn leave(features: &Features, asked: Option<&Asked>, response: &mut Response<Body>, ours: bool) {
+/// What its head promises of its body, if anything, goes in and comes out.
+pub(crate) fn leave(
+    features: &Features,
+    exchange: &Exchange,
+    response: &mut Response<Body>,
+    owed: Option<u64>,
+    ours: bool,
+) -> Option<u64> {
+    let asked = exchange.asked.as_deref();
+    let owed = match &features.compression {
+        Some(compression) if !ours => {
+            compress(compression, asked.and_then(|asked| asked.coding), &exchange.method, response, owed)
+        }
+        _ => owed,
+    };
     if let (Some(cors), Some(grant)) = (&features.cors, asked.and_then(|asked| asked.cors.as_ref())) {
         cors.answer(grant, response.headers_mut());
     }
@@ -61,4 +87,37 @@ pub(crate) fn leave(features: &Features, asked: Option<&Asked>, response: &mut R
         false => features.response_headers.apply(response.headers_mut()),
         true => features.response_headers.complete(response.headers_mut()),
     }
+    owed
+}
+
+fn compress(
+    compression: &Compression,
+    coding: Option<Coding>,
+    method: &Method,
+    response: &mut Response<Body>,
+    owed: Option<u64>,
+) -> Option<u64> {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        // What it speaks of was compressed, as far as it can be known here.
+        if coding.is_some() {
+            compression::weaken(response.headers_mut());
+        }
+        vary(response.headers_mut(), header::ACCEPT_ENCODING.as_str());
+        return owed;
+    }
+    let declared = || response.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    let length = match *method == Method::HEAD {
+        true => declared(),
+        false => owed.or_else(|| response.body().size_hint().exact()),
+    };
+    if !compression.fits(response.status(), response.headers(), length) {
+        return owed;
+    }
+    compression.head(coding, response.headers_mut());
+    let Some(coding) = coding else { return owed };
+    if *method != Method::HEAD {
+        let plain = std::mem::replace(response.body_mut(), weft_types::empty());
+        *response.body_mut() = Compressed::new(plain, coding, owed);
+    }
+    None
 }

@@ -1,10 +1,12 @@
 //! What a route does with its requests and answers besides finding who answers: prepared when the table is built, so
 //! that a route without any of it pays one look at an `Option`.
 
+pub mod compression;
 pub mod cors;
 pub mod headers;
 pub mod rewrite;
 
+pub use compression::Compression;
 pub use cors::Cors;
 pub use headers::HeaderChanges;
 pub use rewrite::Rewrite;
@@ -18,6 +20,8 @@ pub struct Features {
     pub request_headers: HeaderChanges,
     /// Which pages of other origins may read the answers.
     pub cors: Option<Cors>,
+    /// Which answers are compressed.
+    pub compression: Option<Compression>,
     /// Changes to the answer's headers, last of all.
     pub response_headers: HeaderChanges,
 }
