@@ -12,10 +12,16 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::Scheme};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts, uri::Scheme,
+};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
-use weft_traffic::{Action, CompiledRoute, Miss, RequestHead, Table, gcra::Subject};
+use weft_traffic::{
+    Action, CompiledRoute, Miss, RequestHead, Table,
+    forwarded::{self, Client, Forwarding},
+    gcra::Subject,
+};
 use weft_types::{
     Blame, Body, Class, Clock, Code, Context, Fault, Invocation, InvocationId, Invoke, Origin, Outcome, Payload, Ran,
     Reply, Timestamp, code,
@@ -49,6 +55,7 @@ pub(crate) struct Edge {
     pub(crate) door: Arc<dyn Invoke>,
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) rates: Arc<Rates>,
+    pub(crate) forwarding: Option<Arc<Forwarding>>,
     pub(crate) senses: Arc<Senses>,
 }
 
@@ -89,7 +96,7 @@ impl Handler for Edge {
     type Taken = (Exchange, Step);
 
     fn take(&self, peer: &Peer, memo: &mut authority::Memo, request: Request<Incoming>) -> (Exchange, Step) {
-        let (mut exchange, parts, body) = self.begin(request);
+        let (mut exchange, parts, body) = self.begin(peer, request);
         let step =
             self.enter(&mut exchange, peer, memo, parts, body).unwrap_or_else(|problem| exchange.refuse(&problem));
         if let Some(observer) = &self.senses.observer {
@@ -108,7 +115,7 @@ impl Handler for Edge {
 }
 
 impl Edge {
-    fn begin(&self, request: Request<Incoming>) -> (Exchange, Parts, Option<Incoming>) {
+    fn begin(&self, peer: &Peer, request: Request<Incoming>) -> (Exchange, Parts, Option<Incoming>) {
         let (mut parts, body) = request.into_parts();
         let started = self.senses.clock.now();
         let (a, b) = (self.senses.randomness.next(), self.senses.randomness.next());
@@ -121,6 +128,7 @@ impl Edge {
             trace,
             table: self.table.load_full(),
             route: None,
+            client: Client { address: peer.remote.ip(), secure: peer.secure },
             meter: None,
             answered: None,
             quota: None,
@@ -144,6 +152,7 @@ impl Edge {
         if parts.uri.path() == "*" {
             return Ok(options());
         }
+        self.client(exchange, peer, &mut parts.headers);
         if let Some(step) = feature::preflight(exchange, &authority, &parts) {
             return Ok(step);
         }
@@ -160,10 +169,11 @@ impl Edge {
         })?;
         exchange.route = Some(found.route.index);
         if let Some(features) = &found.route.spec.features {
+            feature::admit(features, exchange.client)?;
             exchange.asked = feature::arrive(features, &parts);
         }
         if found.route.spec.policy.rate_limit.rate.is_some() {
-            self.limit(exchange, peer, found.route)?;
+            self.limit(exchange, found.route)?;
         }
         match &found.route.spec.action {
             Action::Component(context) => {
@@ -176,7 +186,7 @@ impl Edge {
                 };
                 let rewrite = feature::rewrite(&found, parts.uri.query());
                 drop(found);
-                place(&mut parts, peer, authority);
+                place(&mut parts, exchange.client, authority);
                 if let Some(features) = exchange.features() {
                     feature::enter(features, rewrite, &mut parts);
                 }
@@ -191,9 +201,17 @@ impl Edge {
         }
     }
 
+    /// Finds out who is calling, and takes away or replaces whatever the request says of it.
+    fn client(&self, exchange: &mut Exchange, peer: &Peer, headers: &mut HeaderMap) {
+        let Some(forwarding) = &self.forwarding else { return forwarded::strip(headers) };
+        let remote = peer.remote.ip();
+        exchange.client = forwarding.client(remote, peer.secure, headers);
+        forwarding.write(remote, exchange.client, headers);
+    }
+
     /// Counts the request at its route's rate limit.
-    fn limit(&self, exchange: &mut Exchange, peer: &Peer, route: &CompiledRoute) -> Result<(), Problem> {
-        let subject = Subject { address: Some(peer.remote.ip()), ..Subject::default() };
+    fn limit(&self, exchange: &mut Exchange, route: &CompiledRoute) -> Result<(), Problem> {
+        let subject = Subject { address: Some(exchange.client.address), ..Subject::default() };
         let (current, randomness) = (|| self.table.load_full(), &*self.senses.randomness);
         let quota = self.rates.check(&exchange.table, current, route, exchange.started, &subject, randomness);
         exchange.quota = quota;
@@ -377,9 +395,9 @@ fn framing(peer: &Peer, parts: &Parts) -> Result<(), &'static str> {
 }
 
 /// Gives the request an absolute URI: where it really arrived, whatever form its target had.
-fn place(parts: &mut Parts, peer: &Peer, authority: http::uri::Authority) {
+fn place(parts: &mut Parts, client: Client, authority: http::uri::Authority) {
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
-    uri.scheme = Some(peer.scheme());
+    uri.scheme = Some(if client.secure { Scheme::HTTPS } else { Scheme::HTTP });
     uri.authority = Some(authority);
     // Scheme, authority and a path that was just matched always make a URI.
     parts.uri = Uri::from_parts(uri).unwrap_or_default();

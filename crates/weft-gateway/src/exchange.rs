@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use http::{Method, StatusCode, Version};
-use weft_traffic::{CompiledRoute, Table, feature::Features};
+use weft_traffic::{CompiledRoute, Table, feature::Features, forwarded::Client};
 use weft_types::{Class, Code, InvocationId, Timestamp, Trace, code};
 
 use crate::{edge::Senses, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, status::status};
@@ -20,6 +20,8 @@ pub(crate) struct Exchange {
     pub(crate) trace: Trace,
     pub(crate) table: Arc<Table>,
     pub(crate) route: Option<u32>,
+    /// Who is calling, as far as it can be known.
+    pub(crate) client: Client,
     /// Of the request's body, where it has one.
     pub(crate) meter: Option<Arc<Meter>>,
     pub(crate) answered: Option<Answered>,

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use weft_traffic::Table;
+use weft_traffic::{Table, forwarded::Forwarding};
 use weft_types::{Body, Clock, Invoke, SystemClock};
 
 use crate::{
@@ -28,6 +28,7 @@ pub struct Gateway {
     lanes: Option<Arc<Lanes>>,
     /// Shared by all listeners: a limit is the route's, wherever requests come in.
     rates: Arc<Rates>,
+    forwarding: Option<Arc<Forwarding>>,
 }
 
 impl Gateway {
@@ -41,6 +42,7 @@ impl Gateway {
             limits: Limits::default(),
             lanes: None,
             rates: Rates::new(),
+            forwarding: None,
         }
     }
 
@@ -76,6 +78,14 @@ impl Gateway {
         self
     }
 
+    /// Which proxies in front are believed about who is calling; whoever answers is then told. Without it nobody is
+    /// believed, and nobody told.
+    #[must_use]
+    pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
+        self.forwarding = Some(Arc::new(forwarding));
+        self
+    }
+
     /// Serves until the result is drained or dropped. Must be called within a tokio runtime.
     pub fn serve(&self, listener: Listener) -> Running {
         let senses = Senses {
@@ -88,6 +98,7 @@ impl Gateway {
             door: Arc::clone(&self.door),
             table: Arc::clone(&self.table),
             rates: Arc::clone(&self.rates),
+            forwarding: self.forwarding.clone(),
             senses: Arc::new(senses),
         };
         let (clock, observer, lanes) = (Arc::clone(&self.clock), self.observer.clone(), self.lanes.clone());

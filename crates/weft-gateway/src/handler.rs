@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{Request, Response, uri::Scheme};
+use http::{Request, Response};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use weft_types::{Body, Code, Fault, InvocationId, Timestamp};
@@ -17,12 +17,6 @@ pub(crate) struct Peer {
     /// Whoever connected. With a proxy in front of us, that proxy.
     pub(crate) remote: SocketAddr,
     pub(crate) secure: bool,
-}
-
-impl Peer {
-    pub(crate) fn scheme(&self) -> Scheme {
-        if self.secure { Scheme::HTTPS } else { Scheme::HTTP }
-    }
 }
 
 /// Answers, in whole, for a request that could not even be read.

@@ -3,9 +3,10 @@
 //!
 //! ```text
 //! listen   accept, cap, sweep, drain
+//!   proxy    whose connection it is, where a balancer in front says so
 //!   conn     TLS · which HTTP · hyper · closing in peace          pulse: what a connection waits for, since when
 //!     streams  those of an HTTP/2 connection: unread ones end, and clients that give up most are sent away
-//!     edge     head checked → route → Invocation → Outcome          authority · hop · trace · inflow
+//!     edge     who is calling · head checked → route → Invocation → Outcome          authority · hop · trace · inflow
 //!       answer · tail    an answer as long as it says, its exchange told of at its end      problem · status
 //! ```
 //!
@@ -32,6 +33,7 @@ mod listen;
 mod observe;
 mod patience;
 mod problem;
+mod proxy;
 mod pulse;
 mod random;
 mod rates;

@@ -18,12 +18,14 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
+use weft_traffic::Networks;
 use weft_types::{Clock, Code, code};
 
 use crate::{
     ConnectionEvent, Lanes, Limits, Observer,
     conn::{self, Shared},
     handler::{Handler, Peer, Refuse},
+    proxy,
     pulse::{Order, Pulse},
     tls::Tls,
 };
@@ -65,6 +67,7 @@ pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
+    proxies: Networks,
 }
 
 impl Listener {
@@ -77,6 +80,13 @@ impl Listener {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Every connection from these networks begins with a PROXY header, which says whose it is. Nobody else's does.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Networks) -> Self {
+        self.proxies = proxies;
         self
     }
 
@@ -96,7 +106,7 @@ fn bind(address: SocketAddr) -> io::Result<Listener> {
     socket.listen(BACKLOG)?;
     let socket = TcpListener::from_std(socket.into())?;
     let address = socket.local_addr()?;
-    Ok(Listener { socket, address, tls: None })
+    Ok(Listener { socket, address, tls: None, proxies: Networks::default() })
 }
 
 /// A listener that serves. Dropping it stops everything at once; [`Running::drain`] is the peaceful way.
@@ -160,6 +170,7 @@ struct Crowd {
     lanes: Option<Arc<Lanes>>,
     refuse: Arc<dyn Refuse>,
     secure: bool,
+    proxies: Networks,
 }
 
 #[derive(Default)]
@@ -261,6 +272,7 @@ pub(crate) fn run<H: Handler>(
         lanes,
         refuse: Arc::clone(&handler) as Arc<dyn Refuse>,
         secure: listener.tls.is_some(),
+        proxies: listener.proxies.clone(),
     });
     let shared = Arc::new(Shared { handler, limits });
     let renewing = listener.tls.clone().map(|tls| tokio::spawn(renew(tls)));
@@ -311,6 +323,22 @@ fn is_the_peers(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Who is at the other end: whoever connected, or the client for whom a proxy did. `None`: nobody will know, or the
+/// connection was told to end first.
+async fn whose(stream: &mut TcpStream, remote: SocketAddr, pulse: &Pulse, crowd: &Crowd) -> Option<SocketAddr> {
+    if !crowd.proxies.contains(remote.ip()) {
+        return Some(remote);
+    }
+    match conn::until_told(pulse, proxy::read(stream)).await? {
+        Ok(client) => Some(client.unwrap_or(remote)),
+        Err(error) => {
+            tracing::debug!(proxy = %remote, %error, "a connection was refused");
+            crowd.note(ConnectionEvent::ProxyHeaderFailed);
+            None
+        }
+    }
+}
+
 /// The handshake is on the connection's own task, and within the time for a head: a slow one holds up nobody else.
 fn admit<H: Handler>(
     stream: TcpStream,
@@ -329,7 +357,8 @@ fn admit<H: Handler>(
         pulse.tell(Order::Finish);
     }
     let shared = Arc::clone(shared);
-    let serve = async move |stream: TcpStream| {
+    let serve = async move |mut stream: TcpStream| {
+        let Some(remote) = whose(&mut stream, remote, &pulse, &member.crowd).await else { return };
         let peer = Peer { pulse: Arc::clone(&pulse), local, remote, secure: tls.is_some() };
         match tls {
             None => conn::serve(stream, peer, None, shared, pulse).await,

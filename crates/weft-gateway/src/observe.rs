@@ -36,6 +36,8 @@ pub enum ConnectionEvent {
     /// Accepting failed for a reason of ours, such as too many open files; it is tried again.
     AcceptFailed,
     HandshakeFailed,
+    /// It did not begin with the PROXY header that it must begin with.
+    ProxyHeaderFailed,
 }
 
 /// A request that is over.

@@ -16,6 +16,7 @@ const EDGE: &[(Code, StatusCode)] = &[
     (code::BAD_REQUEST, StatusCode::BAD_REQUEST),
     (code::BAD_PATH, StatusCode::BAD_REQUEST),
     (code::UNAUTHENTICATED, StatusCode::UNAUTHORIZED),
+    (code::ADDRESS_REFUSED, StatusCode::FORBIDDEN),
     (code::ORIGIN_REFUSED, StatusCode::FORBIDDEN),
     (code::NO_ROUTE, StatusCode::NOT_FOUND),
     (code::NOT_FOUND, StatusCode::NOT_FOUND),

@@ -347,6 +347,14 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// Compression of answers. `{}`: as is best for most.
     pub compression: Option<Compression>,
+    /// Networks that alone are answered. Absent: all are, but those in `deny`.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "x-form": "network"}, "examples" = [["10.0.0.0/8", "fd00::/8"]]))]
+    pub allow: Vec<String>,
+    /// Networks that are refused, though they may be in `allow`.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "x-form": "network"}, "examples" = [["10.9.0.0/16"]]))]
+    pub deny: Vec<String>,
     /// Components by weight.
     #[schemars(extend("x-one-of" = "action", "x-unsupported" = "a route cannot split its requests in this version yet"))]
     pub split: Option<Later>,

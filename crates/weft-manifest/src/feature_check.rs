@@ -39,6 +39,8 @@ pub(crate) fn resolve(route: &author::Route, at: &Spot<'_>, tell: &mut Tell<'_>)
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
         compression: route.compression.clone(),
+        allow: route.allow.clone(),
+        deny: route.deny.clone(),
     }
 }
 

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::{HeaderName, HeaderValue};
 use weft_traffic::{
+    Network,
     feature::{
-        self, HeaderChanges,
+        self, AddressRules, HeaderChanges,
         compression::{self, TypeRule},
         rewrite::HostName,
     },
@@ -30,7 +31,11 @@ impl Features {
         };
         let request = self.request_headers.as_ref().map(|said| changes(&said.remove, &said.set, &said.add));
         let response = self.response_headers.as_ref().map(|said| changes(&said.remove, &said.set, &said.add));
+        let networks = |said: &[String]| said.iter().filter_map(|text| text.parse::<Network>().ok()).collect();
+        let addresses = AddressRules { allow: networks(&self.allow), deny: networks(&self.deny) };
+        let ruled = !(self.allow.is_empty() && self.deny.is_empty());
         Some(Arc::new(feature::Features {
+            addresses: ruled.then_some(addresses),
             rewrite: self.rewrite.as_ref().map(|rewrite| rewrite.lower(path)),
             request_headers: request.unwrap_or_default(),
             response_headers: response.unwrap_or_default(),
@@ -41,6 +46,11 @@ impl Features {
 
     pub(crate) fn explain(&self, path: &str, origin: &str, rows: &mut Rows) {
         let mut row = |field, value: String| rows.push((field, value, origin.to_owned()));
+        for (field, networks) in [("allow", &self.allow), ("deny", &self.deny)] {
+            if !networks.is_empty() {
+                row(field, networks.join(", "));
+            }
+        }
         if let Some(rewrite) = &self.rewrite {
             rewrite.template(path).into_iter().for_each(|path| row("rewrite.path", path));
             rewrite.host.iter().for_each(|host| row("rewrite.host", host.clone()));

@@ -64,13 +64,14 @@ pub use feature::{Coding, Compression, Cors, Features, RequestHeaders, ResponseH
 pub use grant::{Wanted, grant_line};
 pub use near::nearest;
 pub use node::NodeConfig;
-pub use outbound::{HostRule, Network, Outbound, OutboundError, OutboundRule, Scheme, is_private};
+pub use outbound::{HostRule, Outbound, OutboundError, OutboundRule, Scheme, is_private};
 pub use policy::{PriorityWord, RateBy, RateLimit, Shedding};
 pub use problem::{Look, Problem, Report};
 pub use reference::reference;
 pub use schema::{application_schema, node_schema};
 pub use source::Source;
 pub use values::{Frequency, Later, Size, Time};
+pub use weft_traffic::Network;
 
 /// Reads, checks and resolves an application. `path` is its folder or its `weft.toml`.
 pub fn load(path: &Path) -> Result<Application, Report> {

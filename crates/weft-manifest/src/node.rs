@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use weft_traffic::{Networks, forwarded::Forwarding};
 
 use crate::values::{Later, Size, Time};
 
@@ -17,6 +18,8 @@ pub struct NodeManifest {
     pub node: u32,
     /// Where it listens.
     pub listen: Option<Listen>,
+    /// Proxies in front that are believed about who is calling. Absent: none is, and components are not told.
+    pub forwarded: Option<Forwarded>,
     /// The folder in which it keeps everything, relative to the file's own. `--data` overrides it.
     #[schemars(extend("x-form" = "path", "default" = ".weft", "examples" = ["/var/lib/weft"]))]
     pub data: Option<String>,
@@ -61,6 +64,37 @@ pub struct Listen {
     /// Address of the admin API, health and `/metrics`. `--admin` overrides it. Port 0: any free one.
     #[schemars(extend("x-form" = "address", "default" = "127.0.0.1:0"))]
     pub admin: Option<String>,
+    /// Networks of load balancers that speak the PROXY protocol (1 or 2): each connection from there, on `http` and
+    /// `https`, must begin with its header. Connections from elsewhere have none.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "x-form": "network"}, "examples" = [["10.0.0.0/8"]]))]
+    pub proxy_protocol: Vec<String>,
+}
+
+/// Proxies in front that are believed about who is calling. Whatever anybody else says of it is taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "forwarded"))]
+pub struct Forwarded {
+    /// Their networks. Empty: nobody is believed, and components are told who connected.
+    #[schemars(extend("items" = {"type": "string", "x-form": "network"}, "examples" = [["10.0.0.0/8"]]))]
+    pub trusted: Vec<String>,
+    /// The words that they use, and that components are told in. The other words are never read, and never passed on.
+    #[serde(default)]
+    #[schemars(extend("default" = "x-forwarded"))]
+    pub header: ForwardedHeader,
+}
+
+/// How proxies say for whom they ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// One certificate, for the names that are in it. The first is for clients that name no host, or one that no certificate
@@ -202,6 +236,9 @@ pub struct NodeConfig {
     pub http: Vec<SocketAddr>,
     pub https: Vec<SocketAddr>,
     pub admin: SocketAddr,
+    /// Whose connections begin with a PROXY header.
+    pub proxies: Networks,
+    pub forwarding: Option<Forwarding>,
     /// `None`: not said, so that a flag, a variable or the default decides.
     pub data: Option<PathBuf>,
     pub tls: Vec<Certificate>,
@@ -255,6 +292,8 @@ impl Default for NodeConfig {
             http: vec![SocketAddr::from(([127, 0, 0, 1], 3000))],
             https: Vec::new(),
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            proxies: Networks::default(),
+            forwarding: None,
             data: None,
             tls: Vec::new(),
             secrets: SecretSources::default(),

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
+use weft_traffic::{
+    Network, Networks,
+    forwarded::{Forwarding, Words},
+};
 use weft_types::{Code, code};
 
 use crate::{
     Problem, Report, Source,
     check::shown,
     disk::Disk,
-    node::{Certificate, Export, NodeConfig, NodeLimits, NodeManifest, SecretSources},
+    node::{Certificate, Export, Forwarded, ForwardedHeader, NodeConfig, NodeLimits, NodeManifest, SecretSources},
     parse::Parsed,
     tree::{Span, Spot},
 };
@@ -42,6 +46,7 @@ impl Resolver<'_> {
             ..NodeConfig::default()
         };
         self.listen(node, at, &mut config);
+        config.forwarding = node.forwarded.as_ref().map(forwarding);
         self.tls(node, &at.key("tls"), &mut config);
         self.secrets(node, &at.key("secrets"), &mut config);
         self.limits(node.limits.unwrap_or_default(), &at.key("limits"), &mut config);
@@ -66,6 +71,7 @@ impl Resolver<'_> {
         if let Some(admin) = listen.admin.as_ref().and_then(|address| address.parse().ok()) {
             config.admin = admin;
         }
+        config.proxies = networks(&listen.proxy_protocol);
         let at = at.key("listen");
         if config.http.is_empty() && config.https.is_empty() {
             let help = "add an address to `http` or `https`";
@@ -161,6 +167,19 @@ impl Resolver<'_> {
     fn problem(&mut self, span: Span, code: Code, message: &str, help: &str) {
         self.problems.push(Problem::at(self.source, span, code, message, "here").help(help));
     }
+}
+
+/// The schema has checked the form of each.
+fn networks(said: &[String]) -> Networks {
+    said.iter().filter_map(|text| text.parse::<Network>().ok()).collect()
+}
+
+fn forwarding(said: &Forwarded) -> Forwarding {
+    let words = match said.header {
+        ForwardedHeader::XForwarded => Words::XForwarded,
+        ForwardedHeader::Forwarded => Words::Forwarded,
+    };
+    Forwarding { trusted: networks(&said.trusted), words }
 }
 
 fn set<T>(field: &mut T, said: Option<T>) {

@@ -6,6 +6,7 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use weft_traffic::Network;
 
 /// One line of `outbound`: `https://api.example`, `http://*.internal.example:8080`, `https://files.example:*`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,14 +31,6 @@ pub enum HostRule {
     Below(String),
     Name(String),
     Address(IpAddr),
-}
-
-/// A network in the usual notation: `10.0.0.0/8`, `fd00::/8`. A bare address is a network of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Network {
-    address: IpAddr,
-    bits: u8,
 }
 
 /// Everything that one component may call.
@@ -252,43 +245,6 @@ impl fmt::Display for OutboundRule {
     }
 }
 
-impl Network {
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(net), IpAddr::V4(ip)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);
-                u32::from(net) & mask == u32::from(ip) & mask
-            }
-            (IpAddr::V6(net), IpAddr::V6(ip)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
-                u128::from(net) & mask == u128::from(ip) & mask
-            }
-            _ => false,
-        }
-    }
-}
-
-impl FromStr for Network {
-    type Err = OutboundError;
-    fn from_str(text: &str) -> Result<Self, OutboundError> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let Ok(address) = address.parse::<IpAddr>() else {
-            return error("a network is an IP address and a prefix length, such as `10.0.0.0/8`");
-        };
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        match bits.map_or(Ok(most), str::parse) {
-            Ok(bits) if bits <= most => Ok(Self { address, bits }),
-            _ => error(format!("the prefix length is a number from 0 to {most}")),
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.bits)
-    }
-}
-
 macro_rules! as_text {
     ($($type:ident)*) => {$(
         impl TryFrom<String> for $type {
@@ -304,7 +260,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text! { OutboundRule Network }
+as_text! { OutboundRule }
 
 #[cfg(test)]
 mod tests {

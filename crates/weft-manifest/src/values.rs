@@ -5,13 +5,13 @@ use std::{net::IpAddr, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weft_traffic::{
-    Rate,
+    Network, Rate,
     feature::{compression::TypeRule, cors::OriginRule, headers, rewrite::HostName},
     units,
 };
 use weft_types::Name;
 
-use crate::outbound::{Network, OutboundRule};
+use crate::outbound::OutboundRule;
 
 /// A duration, written `30s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -121,8 +121,10 @@ struct Doors {
 
 impl Doors {
     fn bind(config: &NodeConfig) -> Result<Self, NodeError> {
-        let bind =
-            |addresses: &[SocketAddr]| addresses.iter().map(|at| Listener::bind(*at)).collect::<Result<Vec<_>, _>>();
+        let proxied = |listener: Listener| listener.proxies(config.proxies.clone());
+        let bind = |addresses: &[SocketAddr]| {
+            addresses.iter().map(|at| Listener::bind(*at).map(proxied)).collect::<Result<Vec<_>, _>>()
+        };
         let http = bind(&config.http)?;
         let admin = Listener::bind(config.admin)?;
         let mut https = bind(&config.https)?;
@@ -222,11 +224,14 @@ impl Node {
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let meters = Arc::new(RouteMeters::default());
         let watcher = Watcher { metrics: Arc::clone(&telemetry.metrics), meters: Arc::clone(&meters), spans };
-        let gateway = Gateway::new(Arc::clone(&dispatch) as Arc<dyn Invoke>, Arc::clone(&table))
+        let mut gateway = Gateway::new(Arc::clone(&dispatch) as Arc<dyn Invoke>, Arc::clone(&table))
             .clock(Arc::clone(&telemetry.clock))
             .observer(Arc::new(watcher))
             .limits(limits(config))
             .lanes(lanes()?);
+        if let Some(forwarding) = &config.forwarding {
+            gateway = gateway.forwarding(forwarding.clone());
+        }
         let node = Arc::new(Self {
             started: telemetry.clock.now(),
             telemetry,

@@ -72,6 +72,7 @@ impl Observer for Watcher {
             ConnectionEvent::Accepted => node.connections_http.add(1),
             ConnectionEvent::AcceptFailed => node.accept_errors.add(1),
             ConnectionEvent::HandshakeFailed => node.tls_handshakes_failed.add(1),
+            ConnectionEvent::ProxyHeaderFailed => node.proxy_headers_failed.add(1),
             _ => {}
         }
     }

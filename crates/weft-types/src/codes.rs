@@ -67,6 +67,7 @@ codes! {
     NOT_FOUND           "not-found"            Caller Retry::No, "There is no such file.";
     RANGE_NOT_SATISFIABLE "range-not-satisfiable" Caller Retry::No, "The range lies outside of the file.";
     UNAUTHENTICATED     "unauthenticated"      Caller Retry::No, "This needs a token.";
+    ADDRESS_REFUSED     "address-refused"      Caller Retry::No, "This route does not answer your address.";
     ORIGIN_REFUSED      "origin-refused"       Caller Retry::No, "Pages of this origin may not read what this route answers.";
     CLIENT_GONE         "client-gone"          Caller Retry::No, "The client left before the answer was complete.";
     RATE_LIMITED        "rate-limited"         Caller SOON, "The caller is over its rate limit.";

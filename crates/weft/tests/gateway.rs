@@ -85,3 +85,35 @@ fn a_long_answer_is_compressed_for_whoever_asks() {
     assert!(gzip.body.len() < 10_000, "{}", gzip.body.len());
     assert!(line(data.path(), &["GET", "/a"], "compression.min").contains("1KiB"));
 }
+
+#[test]
+fn a_route_answers_some_addresses_as_trusted_proxies_report_them() {
+    let data = tempfile::tempdir().expect("folder");
+    let folder = application("shop", "path = \"/*\"\nallow = [\"203.0.113.0/24\"]", "mirror-p2.wasm");
+    let config = folder.path().join("node.toml");
+    let text = "node = 1\n[listen]\nproxy-protocol = [\"127.0.0.0/8\"]\n[forwarded]\ntrusted = [\"198.51.100.0/24\"]\n";
+    std::fs::write(&config, text).expect("written");
+    let arguments = ["up", folder.path().to_str().expect("text"), "--node", config.to_str().expect("text")];
+    let node = Node::start(&arguments, data.path());
+    let ask = |from: &str, headers: &str| {
+        let head = format!(
+            "PROXY TCP4 {from} 192.0.2.1 4711 80\r\nGET /a HTTP/1.1\r\nhost: shop\r\n{headers}connection: close\r\n\r\n"
+        );
+        support::request(&node.url, &head)
+    };
+    let answer = ask("203.0.113.5", "x-forwarded-for: 6.6.6.6\r\n");
+    assert!(answer.status == 200 && answer.body.contains("\nx-forwarded-for: 203.0.113.5\n"), "{answer:?}");
+    let refused = ask("192.0.2.7", "x-forwarded-for: 203.0.113.5\r\n");
+    assert!(refused.status == 403 && refused.body.contains("\"code\":\"address-refused\""), "{refused:?}");
+    let answer = ask("198.51.100.1", "x-forwarded-for: 6.6.6.6, 203.0.113.5\r\nx-forwarded-proto: https\r\n");
+    assert!(answer.status == 200 && answer.body.starts_with("GET https://shop/a\n"), "{answer:?}");
+    assert!(line(data.path(), &["GET", "/a"], "allow").contains("203.0.113.0/24"));
+    let unread = std::io::BufReader::new({
+        let mut stream = support::connect(&node.url);
+        std::io::Write::write_all(&mut stream, b"GET /a HTTP/1.1\r\nhost: shop\r\n\r\n").expect("sent");
+        stream
+    });
+    assert!(support::read(&mut { unread }).is_none(), "it must begin with a PROXY header");
+    let metrics = node.admin_get("/metrics", None).body;
+    assert!(metrics.contains("weft_proxy_headers_failed_total 1"), "{metrics}");
+}

@@ -48,7 +48,7 @@ enum Encoder {
 
 impl Compressed {
     /// `owed`: how long the head says that the plain body is.
-    pub(crate) fn new(body: Body, coding: Coding, owed: Option<u64>) -> Body {
+    pub(crate) fn body(body: Body, coding: Coding, owed: Option<u64>) -> Body {
         match Encoder::new(coding) {
             Ok(encoder) => {
                 let encoder = Some(encoder);

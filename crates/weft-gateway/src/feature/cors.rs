@@ -1,5 +1,7 @@
 //! Preflights: what a browser asks before it sends a request that a page of another origin wants.
 
+use std::sync::Arc;
+
 use http::{Method, Response, StatusCode, request::Parts, uri::Authority};
 use weft_traffic::{
     RequestHead,
@@ -21,8 +23,13 @@ pub(crate) fn preflight(exchange: &mut Exchange, authority: &Authority, parts: &
     let (host, path) = (authority.as_str(), parts.uri.path());
     let found = exchange.table.find(&RequestHead { host, path, method: &method, headers: &parts.headers }).ok()?;
     let route = found.route.index;
-    let cors = found.route.spec.features.as_ref()?.cors.clone()?;
+    let features = Arc::clone(found.route.spec.features.as_ref()?);
+    drop(found);
+    let cors = features.cors.as_ref()?;
     exchange.route = Some(route);
+    if let Err(problem) = super::admit(&features, exchange.client) {
+        return Some(exchange.refuse(&problem));
+    }
     let grant = cors.grant(&parts.headers);
     if grant == Grant::Nobody {
         exchange.asked = Some(Box::new(Asked { cors: Some(grant), coding: None }));

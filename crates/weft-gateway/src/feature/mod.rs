@@ -1,6 +1,7 @@
 //! What routes do with requests and answers besides passing them on.
 //!
 //! ```text
+//! admit       some addresses are refused
 //! preflight   an OPTIONS that a browser sends on its own is answered here
 //! arrive      what the request's head decides about its answer is kept
 //! rewrite · enter      the request, as whoever answers it sees it
@@ -19,10 +20,11 @@ use weft_traffic::{
         compression::{self, Coding},
         cors::{Grant, vary},
     },
+    forwarded::Client,
 };
-use weft_types::Body;
+use weft_types::{Body, code};
 
-use crate::exchange::Exchange;
+use crate::{exchange::Exchange, problem::Problem};
 use compress::Compressed;
 
 pub(crate) use cors::preflight;
@@ -34,6 +36,14 @@ pub(crate) struct Asked {
     cors: Option<Grant>,
     /// How its client would like it. `None`: plain.
     coding: Option<Coding>,
+}
+
+/// Whether the route answers this client.
+pub(crate) fn admit(features: &Features, client: Client) -> Result<(), Problem> {
+    match features.addresses.as_ref().is_none_or(|rules| rules.allows(client.address)) {
+        true => Ok(()),
+        false => Err(Problem::new(code::ADDRESS_REFUSED)),
+    }
 }
 
 /// Looks at the head of a request, while it is whole.
@@ -117,7 +127,7 @@ fn compress(
     let Some(coding) = coding else { return owed };
     if *method != Method::HEAD {
         let plain = std::mem::replace(response.body_mut(), weft_types::empty());
-        *response.body_mut() = Compressed::new(plain, coding, owed);
+        *response.body_mut() = Compressed::body(plain, coding, owed);
     }
     None
 }

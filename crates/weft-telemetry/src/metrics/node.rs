@@ -74,6 +74,8 @@ pub struct NodeMeter {
     pub connections_https: Count,
     pub accept_errors: Count,
     pub tls_handshakes_failed: Count,
+    /// Connections of proxies that did not begin with a PROXY header.
+    pub proxy_headers_failed: Count,
     /// Components whose code is mapped now.
     pub code_loaded: Level,
     pub code_evicted: Count,
@@ -98,6 +100,7 @@ impl NodeMeter {
             connections_https: Count::default(),
             accept_errors: Count::default(),
             tls_handshakes_failed: Count::default(),
+            proxy_headers_failed: Count::default(),
             code_loaded: Level::default(),
             code_evicted: Count::default(),
             log_dropped: Count::default(),

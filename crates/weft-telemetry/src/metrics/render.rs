@@ -80,6 +80,7 @@ fn node(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let counts = [
         ("weft_accept_errors", "Failures of accepting a connection", &node.accept_errors),
         ("weft_tls_handshakes_failed", "TLS handshakes that failed", &node.tls_handshakes_failed),
+        ("weft_proxy_headers_failed", "Connections that lacked their PROXY header", &node.proxy_headers_failed),
         ("weft_code_evicted", "Components whose idle code was unmapped", &node.code_evicted),
         ("weft_node_log_dropped", "Log lines of the node dropped on a full queue", &node.log_dropped),
         ("weft_spans_dropped", "Spans dropped before or during export", &node.spans_dropped),
