@@ -8,7 +8,7 @@
 //! Only the nearest proxy is known by its connection. Each entry was written by the one to its right, so the first
 //! address that is not trusted is the client, and nothing to its left, which it may have written itself, is read.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 

@@ -1,6 +1,6 @@
 //! Which addresses a route answers.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use crate::Networks;
 

@@ -204,7 +204,7 @@ fn is_host(text: &str) -> bool {
     };
     let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     let good = match literal {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        Some(address) => address.parse::<core::net::Ipv6Addr>().is_ok(),
         None => name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_label)),
     };
     good && (port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
