@@ -5,6 +5,7 @@
 mod application;
 mod apply;
 mod explain;
+mod logs;
 pub mod openapi;
 pub mod path;
 mod problem;
@@ -15,5 +16,6 @@ pub use application::{
 };
 pub use apply::{ARTEFACT_BYTES_MAX, Applied, Apply, Artefact, Folder, REQUEST_BYTES_MAX, Removed, Rollback};
 pub use explain::{Candidate, ExplainQuery, Explanation, Param, PolicyField, QueryError, Service};
+pub use logs::{LOG_LINES_MAX, LOG_WAIT_MAX, LogLevel, LogLine, LogPage, LogQuery, LogQueryError};
 pub use problem::{Place, Problem};
 pub use status::{ApplicationStatus, ComponentStatus, Listener, NodeState, Serves, Status, StoreStatus};

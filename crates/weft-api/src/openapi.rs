@@ -14,8 +14,9 @@ use utoipa::{
 
 use crate::{
     Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, Artefact, Candidate, Change,
-    Component, ComponentStatus, Explanation, Listener, NodeState, Param, Place, PolicyField, Problem, Removed,
-    Revision, Revisions, Rollback, Route, Routes, Serves, Service, State, Status, StoreStatus, path,
+    Component, ComponentStatus, Explanation, Listener, LogLevel, LogLine, LogPage, NodeState, Param, Place,
+    PolicyField, Problem, Removed, Revision, Revisions, Rollback, Route, Routes, Serves, Service, State, Status,
+    StoreStatus, path,
 };
 
 #[derive(OpenApi)]
@@ -33,6 +34,9 @@ use crate::{
     ComponentStatus,
     Explanation,
     Listener,
+    LogLevel,
+    LogLine,
+    LogPage,
     NodeState,
     Param,
     Place,
@@ -70,6 +74,7 @@ enum Takes {
     Json(&'static str),
     Bytes,
     Explain,
+    Logs,
 }
 
 const TABLE: &[Entry] = &[
@@ -181,6 +186,15 @@ const TABLE: &[Entry] = &[
         gives: &[(200, "The explanation", Some("Explanation"))],
         fails: &[(400, "A parameter is missing or wrong")],
     },
+    Entry {
+        method: HttpMethod::Get,
+        path: path::LOGS,
+        id: "logs",
+        summary: "The latest lines of the node's log, its guests' included; or those after a number, waiting for them",
+        takes: Takes::Logs,
+        gives: &[(200, "Some lines, oldest first", Some("LogPage"))],
+        fails: &[(400, "A parameter is wrong")],
+    },
 ];
 
 /// The document that `/v1/openapi.json` serves and `docs/openapi.json` keeps.
@@ -235,6 +249,9 @@ fn operation(entry: &Entry) -> Operation {
             .parameter(parameter("method", "GET where it is absent", ParameterIn::Query, Required::False))
             .parameter(parameter("url", "Absolute, or only a path", ParameterIn::Query, Required::True))
             .parameter(headers()),
+        Takes::Logs => crate::LogQuery::PARAMETERS.iter().fold(operation, |operation, (name, meaning)| {
+            operation.parameter(parameter(name, meaning, ParameterIn::Query, Required::False))
+        }),
     };
     for (status, meaning, schema) in entry.gives {
         operation = operation.response(status.to_string(), response(meaning, "application/json", *schema));

@@ -95,5 +95,5 @@ fn refuse(stage: &Stage, fault: Fault) -> Outcome {
 /// The detail that outsiders never see.
 fn log(stage: &Stage, id: InvocationId, trace: TraceId, fault: &Fault) {
     let Target { application, component, .. } = &stage.target;
-    tracing::warn!(%id, %trace, %application, %component, code = %fault.code, detail = %fault.detail, "a call failed");
+    tracing::warn!(invocation = %id, trace_id = %trace, %application, %component, code = %fault.code, detail = %fault.detail, "a call failed");
 }

@@ -310,7 +310,7 @@ impl Exchange {
         let mut problem = problem.clone();
         problem.close &= self.version < Version::HTTP_2;
         let (id, code, trace) = (self.id, problem.code, self.trace.trace);
-        tracing::debug!(%id, %code, %trace, why = problem.why, "request refused");
+        tracing::debug!(invocation = %id, %code, trace_id = %trace, why = problem.why, "request refused");
         Step::Answered(problem.response(self.id, self.method == Method::HEAD), Some(problem.code))
     }
 
@@ -442,18 +442,26 @@ async fn unless_broken(call: impl Future<Output = Outcome>, meter: &Meter) -> Re
 /// One line a failure. What the door answered as a failure, it has told of (`told`); only a target that it does not
 /// have is for us to tell, as is what failed out here.
 fn log(exchange: &Exchange, fault: &Fault, class: Class, told: bool) {
-    let (id, code, trace) = (exchange.id, fault.code, exchange.trace.trace);
+    let (invocation, code, trace_id) = (exchange.id, fault.code, exchange.trace.trace);
     let source = fault.source.as_ref().map(tracing::field::display);
     let spec = exchange.route().map(|route| &route.spec);
     let (application, route) = (spec.map(|s| tracing::field::display(&s.application)), spec.map(|s| &*s.path));
     match fault.blame {
         // Shedding is by design many: it is counted, not told one by one.
-        _ if class == Class::Shed => tracing::debug!(%id, %code, %trace, application, route, %fault, "request shed"),
-        Blame::Caller => tracing::debug!(%id, %code, %trace, application, route, %fault, source, "request refused"),
-        _ if told && code != code::NOT_DEPLOYED => {
-            tracing::debug!(%id, %code, %trace, application, route, "request failed behind the door")
+        _ if class == Class::Shed => {
+            tracing::debug!(%invocation, %code, %trace_id, application, route, %fault, "request shed")
         }
-        Blame::Platform => tracing::error!(%id, %code, %trace, application, route, %fault, source, "request failed"),
-        Blame::Application => tracing::warn!(%id, %code, %trace, application, route, %fault, source, "request failed"),
+        Blame::Caller => {
+            tracing::debug!(%invocation, %code, %trace_id, application, route, %fault, source, "request refused")
+        }
+        _ if told && code != code::NOT_DEPLOYED => {
+            tracing::debug!(%invocation, %code, %trace_id, application, route, "request failed behind the door")
+        }
+        Blame::Platform => {
+            tracing::error!(%invocation, %code, %trace_id, application, route, %fault, source, "request failed")
+        }
+        Blame::Application => {
+            tracing::warn!(%invocation, %code, %trace_id, application, route, %fault, source, "request failed")
+        }
     }
 }

@@ -36,9 +36,9 @@ impl Tail {
         self.failed = Some(fault.code);
         let (id, code, source) = (self.exchange.id, fault.code, fault.source.as_ref().map(tracing::field::display));
         match fault.blame {
-            Blame::Platform => tracing::error!(%id, %code, %fault, source, "answer broke off"),
-            Blame::Application => tracing::warn!(%id, %code, %fault, source, "answer broke off"),
-            Blame::Caller => tracing::debug!(%id, %code, %fault, source, "answer broke off"),
+            Blame::Platform => tracing::error!(invocation = %id, %code, %fault, source, "answer broke off"),
+            Blame::Application => tracing::warn!(invocation = %id, %code, %fault, source, "answer broke off"),
+            Blame::Caller => tracing::debug!(invocation = %id, %code, %fault, source, "answer broke off"),
         }
         Poll::Ready(Some(Err(fault)))
     }

@@ -94,8 +94,8 @@ impl Observer for Watcher {
         }
         tracing::debug!(
             target: "weft::access",
-            id = %seen.id,
-            trace = %seen.trace.trace,
+            invocation = %seen.id,
+            trace_id = %seen.trace.trace,
             method = %seen.method,
             status = seen.status.as_u16(),
             route = seen.route.map(|route| &*route.spec.path),

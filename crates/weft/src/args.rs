@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::commands::{apply, build, check, componentize, explain, new, remove, rollback, secrets, serve, status, up};
+use crate::commands::{
+    apply, build, check, componentize, explain, logs, new, remove, rollback, secrets, serve, status, up,
+};
 
 /// Write handlers; `weft` brings the server.
 #[derive(Parser)]
@@ -32,6 +34,7 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     Apply(apply::Apply),
     Status(status::Status),
+    Logs(logs::Logs),
     Rollback(rollback::Rollback),
     Remove(remove::Remove),
     Secrets(secrets::Secrets),

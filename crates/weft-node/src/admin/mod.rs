@@ -1,6 +1,7 @@
 //! The admin API: on a listener of its own, behind a token. Health and metrics need none.
 
 mod answer;
+mod logs;
 mod status;
 mod token;
 mod upload;
@@ -74,6 +75,7 @@ impl Admin {
             ("GET", ["v1", "status"]) => json(StatusCode::OK, &self.status().await?),
             ("GET", ["v1", "routes"]) => json(StatusCode::OK, &self.routes()),
             ("GET", ["v1", "explain"]) => self.explain(uri.query().unwrap_or_default()),
+            ("GET", ["v1", "logs"]) => self.logs(uri.query().unwrap_or_default()).await,
             ("GET", ["v1", "applications"]) => json(StatusCode::OK, &self.applications().await?),
             ("POST", ["v1", "applications"]) => {
                 let apply = parse(&whole(request.into_body()).await?)?;
@@ -162,7 +164,7 @@ async fn to_the_end<T: Send + 'static>(
 fn is_known(segments: &[&str]) -> bool {
     matches!(
         segments,
-        ["v1", "openapi.json" | "status" | "routes" | "explain" | "applications"]
+        ["v1", "openapi.json" | "status" | "routes" | "explain" | "logs" | "applications"]
             | ["v1", "applications" | "artefacts", _]
             | ["v1", "applications", _, "revisions" | "rollback"]
             | ["healthz", "live" | "ready"]

@@ -6,6 +6,7 @@ use tracing::Level;
 use weft_types::{Clock, InvocationId, Trace};
 
 use super::{
+    history::History,
     line::{Field, Format, Id, Line},
     queue::{From, Queue, Share},
     redact::{LOOK_MORE, Redactor},
@@ -59,6 +60,7 @@ pub struct GuestLog<'a> {
 /// The log of one component: never waits, and counts in the component's meter what it could not keep.
 pub struct GuestLogger {
     pub(super) queue: Arc<Queue>,
+    pub(super) history: Arc<History>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) format: Format,
     pub(super) level: Level,
@@ -100,6 +102,7 @@ impl GuestLogger {
         };
         let mut out = String::with_capacity(message.len() + 256);
         line.write(self.format, &mut out);
+        self.history.keep(&line);
         self.meter.log_line(self.queue.push(From::Guest(self.share.clone()), out.as_bytes()));
     }
 

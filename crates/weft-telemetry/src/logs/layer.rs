@@ -10,6 +10,7 @@ use tracing_subscriber::{Layer, layer::Context};
 use weft_types::Clock;
 
 use super::{
+    history::History,
     line::{Field, Format, Id, Line},
     queue::{From, Queue},
 };
@@ -21,6 +22,7 @@ use crate::metrics::NodeMeter;
 /// line. Spans of `tracing` are not followed: ours are records, made where the facts are (see [`crate::trace`]).
 pub(super) struct QueueLayer {
     pub(super) queue: Arc<Queue>,
+    pub(super) history: Arc<History>,
     pub(super) format: Format,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) node: Arc<NodeMeter>,
@@ -46,6 +48,7 @@ impl<S: Subscriber> Layer<S> for QueueLayer {
         };
         let mut out = String::with_capacity(256);
         line.write(self.format, &mut out);
+        self.history.keep(&line);
         if !self.queue.push(From::Node, out.as_bytes()) {
             self.node.log_dropped.add(1);
         }

@@ -1,12 +1,14 @@
 //! Logs: the node's and the guests', as JSON or for people, written by a thread of their own.
 
 mod guest;
+mod history;
 mod layer;
 mod line;
 mod queue;
 mod redact;
 
 pub use guest::{During, GuestLines, GuestLog, GuestLogger, LINE_BYTES_MAX, Source};
+pub use history::{History, Page, Wanted};
 pub use line::Format;
 pub use redact::Redactor;
 pub use tracing::Level;
@@ -69,6 +71,7 @@ pub enum LogsError {
 /// The log of this process. Dropping it writes what waits, for at most a second, held or not.
 pub struct Logs {
     queue: Arc<Queue>,
+    history: Arc<History>,
     clock: Arc<dyn Clock>,
     format: Format,
     guest_level: Level,
@@ -95,14 +98,16 @@ impl Logs {
         };
         let queue = Arc::new(Queue::new(options.held));
         queue.spawn_writer(out).map_err(LogsError::Thread)?;
+        let history = Arc::new(History::default());
         let layer = QueueLayer {
             queue: Arc::clone(&queue),
+            history: Arc::clone(&history),
             format: options.format,
             clock: Arc::clone(&clock),
             node: Arc::clone(metrics.node()),
         };
         let subscriber = tracing_subscriber::registry().with(targets).with(layer);
-        Ok((Self { queue, clock, format: options.format, guest_level: options.guest_level }, subscriber))
+        Ok((Self { queue, history, clock, format: options.format, guest_level: options.guest_level }, subscriber))
     }
 
     /// Writes `text` as it is, before every line that is held, and releases them: the node is ready.
@@ -120,6 +125,11 @@ impl Logs {
         self.queue.hold(false);
     }
 
+    /// The latest lines, for whoever asks.
+    pub fn history(&self) -> &Arc<History> {
+        &self.history
+    }
+
     /// Waits until what was logged is written; `false` if that takes longer than `within`.
     pub fn flush(&self, within: Duration) -> bool {
         self.queue.flush(within)
@@ -129,6 +139,7 @@ impl Logs {
     pub fn guest(&self, meter: Arc<ComponentMeter>, redactor: Redactor) -> Arc<GuestLogger> {
         Arc::new(GuestLogger {
             queue: Arc::clone(&self.queue),
+            history: Arc::clone(&self.history),
             clock: Arc::clone(&self.clock),
             format: self.format,
             level: self.guest_level,

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod componentize;
 pub(crate) mod explain;
+pub(crate) mod logs;
 pub(crate) mod new;
 pub(crate) mod remove;
 pub(crate) mod rollback;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
         Command::Explain(explain) => explain.run(format),
         Command::Serve(serve) => serve.run(),
         Command::Apply(apply) => apply.run(format),
+        Command::Logs(logs) => logs.run(format),
         Command::Status(status) => status.run(format),
         Command::Rollback(rollback) => rollback.run(format),
         Command::Remove(remove) => remove.run(format),
