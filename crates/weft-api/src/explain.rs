@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::upstream::UpstreamStatus;
+
 /// A request that is only asked about: `?method=GET&url=http://shop.example/orders/7&header=accept:+text/html`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainQuery {
@@ -79,6 +81,9 @@ pub struct Explanation {
     pub omitted: usize,
     /// What the winning component may use.
     pub services: Vec<Service>,
+    /// How the winner's upstream stands, where a running node is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<UpstreamStatus>,
 }
 
 /// One route that was considered.

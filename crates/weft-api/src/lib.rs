@@ -10,6 +10,7 @@ pub mod openapi;
 pub mod path;
 mod problem;
 mod status;
+mod upstream;
 
 pub use application::{
     Application, ApplicationSummary, Applications, Change, Component, Revision, Revisions, Route, Routes, State,
@@ -19,3 +20,4 @@ pub use explain::{Candidate, ExplainQuery, Explanation, Param, PolicyField, Quer
 pub use logs::{LOG_LINES_MAX, LOG_WAIT_MAX, LogLevel, LogLine, LogPage, LogQuery, LogQueryError};
 pub use problem::{Place, Problem};
 pub use status::{ApplicationStatus, ComponentStatus, Listener, NodeState, Serves, Status, StoreStatus};
+pub use upstream::{BreakerStatus, EndpointStatus, UpstreamStatus};

@@ -13,10 +13,10 @@ use utoipa::{
 };
 
 use crate::{
-    Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, Artefact, Candidate, Change,
-    Component, ComponentStatus, Explanation, Listener, LogLevel, LogLine, LogPage, NodeState, Param, Place,
-    PolicyField, Problem, Removed, Revision, Revisions, Rollback, Route, Routes, Serves, Service, State, Status,
-    StoreStatus, path,
+    Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, Artefact, BreakerStatus,
+    Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, Listener, LogLevel, LogLine, LogPage,
+    NodeState, Param, Place, PolicyField, Problem, Removed, Revision, Revisions, Rollback, Route, Routes, Serves,
+    Service, State, Status, StoreStatus, UpstreamStatus, path,
 };
 
 #[derive(OpenApi)]
@@ -32,6 +32,9 @@ use crate::{
     Change,
     Component,
     ComponentStatus,
+    UpstreamStatus,
+    BreakerStatus,
+    EndpointStatus,
     Explanation,
     Listener,
     LogLevel,

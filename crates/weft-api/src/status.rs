@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use weft_types::Name;
 
-use crate::application::{ApplicationSummary, State};
+use crate::{
+    application::{ApplicationSummary, State},
+    upstream::UpstreamStatus,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +63,8 @@ pub struct StoreStatus {
 pub struct ApplicationStatus {
     pub summary: ApplicationSummary,
     pub components: Vec<ComponentStatus>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<UpstreamStatus>,
 }
 
 /// A component's counts since it was deployed.

@@ -9,4 +9,4 @@ mod tls;
 
 pub use conn::{Conn, Stream};
 pub use open::{ADDRESSES_MAX, DialError, Place, open};
-pub use tls::Tls;
+pub use tls::{Identity, PemError, Roots, Tls};

@@ -115,7 +115,7 @@ impl Gate {
 }
 
 /// Who is calling, as the queue tells callers apart.
-pub(crate) fn who(context: &Context) -> Who {
+pub fn who(context: &Context) -> Who {
     let tenant = context.tenant.0.as_ref().map_or(0, |tenant| {
         let mut hasher = DefaultHasher::new();
         tenant.hash(&mut hasher);

@@ -13,5 +13,5 @@ mod gate;
 mod stage;
 
 pub use dispatch::Dispatch;
-pub use gate::{Gate, GateOptions, Permit};
+pub use gate::{Gate, GateOptions, Permit, who};
 pub use stage::Stage;

@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    net::SocketAddr,
     num::NonZeroU32,
     sync::{
         Arc,
@@ -18,13 +19,13 @@ use http::{
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use weft_traffic::{
-    Action, CompiledRoute, Miss, RequestHead, Table,
+    Action, CompiledRoute, Miss, RequestHead, Table, Upstream,
     forwarded::{self, Client, Forwarding},
     gcra::Subject,
 };
 use weft_types::{
-    Blame, Body, Class, Clock, Code, Context, Fault, Invocation, InvocationId, Invoke, Origin, Outcome, Payload, Ran,
-    Reply, Timestamp, code,
+    Blame, Body, Class, ClientAddress, Clock, Code, Context, Fault, Invocation, InvocationId, Invoke, Origin, Outcome,
+    Payload, Ran, Reply, Timestamp, code,
 };
 
 use crate::{
@@ -176,7 +177,7 @@ impl Edge {
             self.limit(exchange, found.route)?;
         }
         match &found.route.spec.action {
-            Action::Component(context) => {
+            Action::Component(context) | Action::Upstream(Upstream { context, .. }) => {
                 let policy = &found.route.spec.policy;
                 let context = Arc::clone(context);
                 let deadline = exchange.started.saturating_add(policy.timeout);
@@ -185,6 +186,9 @@ impl Edge {
                     Some(body) => exchange.body(body, policy, peer)?,
                 };
                 let rewrite = feature::rewrite(&found, parts.uri.query());
+                if matches!(found.route.spec.action, Action::Upstream(_)) {
+                    self.introduce(exchange.client, peer, &mut parts);
+                }
                 drop(found);
                 place(&mut parts, exchange.client, authority);
                 if let Some(features) = exchange.features() {
@@ -207,6 +211,13 @@ impl Edge {
         let remote = peer.remote.ip();
         exchange.client = forwarding.client(remote, peer.secure, headers);
         forwarding.write(remote, exchange.client, headers);
+    }
+
+    /// Lets an upstream be told who is calling, unless the headers tell it already.
+    fn introduce(&self, client: Client, peer: &Peer, parts: &mut Parts) {
+        if self.forwarding.is_none() {
+            parts.extensions.insert(ClientAddress(SocketAddr::new(client.address, peer.remote.port())));
+        }
     }
 
     /// Counts the request at its route's rate limit.

@@ -20,6 +20,7 @@ use crate::{
     Features,
     author::{Build, Files, Folder, Isolation, Policy, Redirect, Store},
     outbound::Outbound,
+    upstream::{Destination, Forward, Upstream},
 };
 
 /// An application, ready to be built, stored and run.
@@ -33,6 +34,8 @@ pub struct Application {
     pub policy: Policy,
     pub stores: BTreeMap<Name, Store>,
     pub components: BTreeMap<Name, Component>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub upstreams: BTreeMap<Name, Upstream>,
     pub routes: Vec<Route>,
     /// Where it was read from; absent in one that came out of a store.
     #[serde(skip)]
@@ -150,6 +153,7 @@ pub enum Answer {
     Component(Name),
     Files(Files),
     Redirect(Redirect),
+    Upstream(Forward),
 }
 
 /// The grants of a component that is run without a manifest: `weft up x.wasm --env K=V …`.
@@ -196,6 +200,7 @@ impl Application {
             policy: Policy::default(),
             stores,
             components: BTreeMap::from([(name.clone(), component)]),
+            upstreams: BTreeMap::new(),
             routes: vec![Route::everything(name.clone())],
             name,
             origin: Some(Origin { folder: folder.to_owned(), file: None }),
@@ -235,25 +240,50 @@ impl Application {
         weft_traffic::Policy::resolve(&levels)
     }
 
-    /// The routes of one revision, for a table.
-    pub fn lower(&self, revision: Digest) -> Vec<RouteSpec> {
-        self.routes.iter().map(|route| self.lower_route(route, revision)).collect()
+    /// What a route's requests are passed on to, where they are.
+    pub fn destination(&self, route: &Route) -> Option<Destination> {
+        let Answer::Upstream(forward) = &route.answer else { return None };
+        let named = |name: &Name| {
+            let upstream = self.upstreams.get(name)?.clone();
+            let levels = [("application", &Patch::from(&self.policy)), ("upstream", &upstream.patch())];
+            let policy = weft_traffic::Policy::resolve(&levels).policy;
+            Some(Destination { name: name.to_string(), upstream, policy })
+        };
+        match forward {
+            Forward::To(name) => named(name),
+            Forward::Endpoints(urls) => {
+                let levels = [("application", &Patch::from(&self.policy)), ("route", &Patch::from(&route.policy))];
+                let policy = weft_traffic::Policy::resolve(&levels).policy;
+                Some(Destination { name: called(urls), upstream: Upstream::plain(urls), policy })
+            }
+        }
     }
 
-    fn lower_route(&self, route: &Route, revision: Digest) -> RouteSpec {
-        let place = Place { file: self.file(), line: route.line, column: route.column };
-        let level = format!("route {place}");
-        let resolution = match &route.answer {
+    /// The routes of one revision, for a table.
+    pub fn lower(&self, revision: Digest) -> Vec<RouteSpec> {
+        self.routes.iter().enumerate().map(|(at, route)| self.lower_route(at, route, revision)).collect()
+    }
+
+    fn route_policy(&self, route: &Route, level: &str) -> Resolution {
+        let (application, of_route) = (Patch::from(&self.policy), Patch::from(&route.policy));
+        match &route.answer {
             Answer::Component(name) => {
                 let of_component = self.components.get(name).map(|c| c.policy).unwrap_or_default();
-                self.resolve(name, &of_component, Some((&level, &route.policy)))
+                self.resolve(name, &of_component, Some((level, &route.policy)))
             }
-            _ => {
-                let levels = [("application", &Patch::from(&self.policy)), (&level, &Patch::from(&route.policy))];
-                weft_traffic::Policy::resolve(&levels)
+            Answer::Upstream(Forward::To(name)) => {
+                let patch = self.upstreams.get(name).map(Upstream::patch).unwrap_or_default();
+                let named = format!("upstream {name}");
+                weft_traffic::Policy::resolve(&[("application", &application), (&named, &patch), (level, &of_route)])
             }
-        };
-        let mut origins = resolution.origins;
+            _ => weft_traffic::Policy::resolve(&[("application", &application), (level, &of_route)]),
+        }
+    }
+
+    fn lower_route(&self, at: usize, route: &Route, revision: Digest) -> RouteSpec {
+        let place = Place { file: self.file(), line: route.line, column: route.column };
+        let level = format!("route {place}");
+        let Resolution { policy, mut origins } = self.route_policy(route, &level);
         route.features.explain(&route.path, &level, &mut origins);
         RouteSpec {
             application: self.name.clone(),
@@ -261,21 +291,21 @@ impl Application {
             path: route.path.as_str().into(),
             methods: route.lower_methods(),
             headers: route.headers.iter().filter_map(header_match).collect(),
-            action: self.action(&route.answer, revision, resolution.policy.priority),
-            policy: resolution.policy,
+            action: self.action(at, route, revision, policy.priority),
+            policy,
             features: route.features.lower(&route.path),
             origins,
             place,
         }
     }
 
-    fn action(&self, answer: &Answer, revision: Digest, priority: Priority) -> Action {
-        match answer {
-            Answer::Component(component) => {
-                let (application, component) = (self.name.clone(), component.clone());
-                let target = Target { application, revision, component, function: None };
-                Action::Component(Arc::new(Context { priority, ..Context::anonymous(target) }))
-            }
+    fn action(&self, at: usize, route: &Route, revision: Digest, priority: Priority) -> Action {
+        let context = |component: &Name, function: Option<Arc<str>>| {
+            let target = Target { application: self.name.clone(), revision, component: component.clone(), function };
+            Arc::new(Context { priority, ..Context::anonymous(target) })
+        };
+        match &route.answer {
+            Answer::Component(component) => Action::Component(context(component, None)),
             Answer::Files(files) => Action::Files(weft_traffic::Files {
                 root: self.locate(&files.from),
                 index: files.index.as_deref().unwrap_or("index.html").into(),
@@ -283,6 +313,16 @@ impl Application {
                 cache_control: files.cache_control.as_deref().map(Arc::from),
             }),
             Answer::Redirect(Redirect { to, status }) => Action::Redirect { to: to.as_str().into(), status: *status },
+            Answer::Upstream(forward) => {
+                let (component, name) = match forward {
+                    Forward::To(name) => (name, name.to_string()),
+                    Forward::Endpoints(urls) => (&self.name, called(urls)),
+                };
+                // By the route and not by the upstream: each route makes its calls in its own way.
+                let function = format!("{}{at}", weft_traffic::Upstream::FUNCTION);
+                let context = context(component, Some(function.into()));
+                Action::Upstream(weft_traffic::Upstream { context, name: name.into() })
+            }
         }
     }
 
@@ -347,6 +387,12 @@ impl Application {
                 .map(move |(key, secret)| (name, key.as_str(), secret.as_str()))
         })
     }
+
+    /// Every secret that some upstream's TLS is made of: `(upstream, key of its table, secret's name)`.
+    pub fn upstream_secrets(&self) -> impl Iterator<Item = (&Name, &'static str, &str)> {
+        let with_tls = self.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.tls.as_ref()?)));
+        with_tls.flat_map(|(name, tls)| tls.secrets().map(move |(key, secret)| (name, key, secret)))
+    }
 }
 
 impl Route {
@@ -370,6 +416,14 @@ impl Route {
             line: 0,
             column: 0,
         }
+    }
+}
+
+/// What people call an upstream without a name.
+fn called(urls: &[String]) -> String {
+    match urls {
+        [first, _, ..] => format!("{first} and {} more", urls.len() - 1),
+        _ => urls.join(""),
     }
 }
 

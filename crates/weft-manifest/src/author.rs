@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     feature::{Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
-    policy::{PriorityWord, RateLimit, Shedding},
+    policy::{Breaker, PriorityWord, RateLimit, Retry, Shedding},
+    upstream::{Upstream, Written},
     values::{Later, Size, Time},
     variable::Variable,
 };
@@ -36,6 +37,10 @@ pub struct Manifest {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"x-form": "name"}))]
     pub component: BTreeMap<String, Component>,
+    /// Services that are not WebAssembly, by name.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"x-form": "name"}))]
+    pub upstream: BTreeMap<String, Upstream>,
     /// What answers HTTP requests: one `[[route]]` table each.
     #[serde(default)]
     pub route: Vec<Route>,
@@ -104,14 +109,12 @@ pub struct Policy {
     /// When the queue of a component counts as standing. Not on a route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shedding: Option<Shedding>,
-    /// Retries.
-    #[schemars(extend("x-unsupported" = "nothing is retried by this version yet"))]
-    #[serde(skip_serializing)]
-    pub retry: Option<Later>,
-    /// Circuit breaker.
-    #[schemars(extend("x-unsupported" = "there are no circuit breakers in this version yet"))]
-    #[serde(skip_serializing)]
-    pub breaker: Option<Later>,
+    /// Retries of calls to upstreams. Not on a component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// The circuit breaker of an upstream. Not on a component, nor on a route of a named upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
     /// How often a route may be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
@@ -326,7 +329,7 @@ pub struct Route {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"x-form": "header"}, "examples" = [{"x-beta": "*"}]))]
     pub headers: BTreeMap<String, String>,
-    /// The component that answers. Exactly one of `component`, `files` and `redirect` is given.
+    /// The component that answers. Exactly one of `component`, `files`, `redirect` and `upstream` is given.
     #[schemars(extend("x-one-of" = "action"))]
     pub component: Option<String>,
     /// A folder of static files.
@@ -358,9 +361,10 @@ pub struct Route {
     /// Components by weight.
     #[schemars(extend("x-one-of" = "action", "x-unsupported" = "a route cannot split its requests in this version yet"))]
     pub split: Option<Later>,
-    /// A service that is not WebAssembly.
-    #[schemars(extend("x-one-of" = "action", "x-unsupported" = "requests cannot be passed to other servers in this version yet"))]
-    pub upstream: Option<Later>,
+    /// A service that is not WebAssembly: the name of an `[upstream.NAME]`, or a list of endpoints. The request's own
+    /// path is sent.
+    #[schemars(extend("x-one-of" = "action", "examples" = [["http://10.1.0.4:8080", "http://10.1.0.5:8080"]]))]
+    pub upstream: Option<Written>,
     /// The contract that requests and answers keep.
     #[schemars(extend("x-unsupported" = "contracts are not checked by this version yet"))]
     pub contract: Option<Later>,
@@ -420,6 +424,8 @@ impl From<&Policy> for weft_traffic::Patch {
             queue: policy.queue,
             priority: policy.priority.map(Into::into),
             shedding: policy.shedding.unwrap_or_default().into(),
+            retry: policy.retry.unwrap_or_default().into(),
+            breaker: policy.breaker.unwrap_or_default().into(),
             rate_limit: policy.rate_limit.unwrap_or_default().into(),
             ..Self::default()
         }

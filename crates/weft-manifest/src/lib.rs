@@ -21,6 +21,7 @@
 //!     component.grants: Grants { stores, files, secrets, config, env, outbound }
 //!     grants.outbound.allows(scheme, host, port), .allows_address(host, ip)
 //!     app.component_policy(&name).policy    concurrency and queue of its gate, for calls through no route
+//! app.destination(&route) ─► Destination { name, upstream, policy }    of a route that is passed on
 //! app.revision(&sources, &files) ─► Digest;  app.lower(revision) ─► Vec<RouteSpec> ─► Table::compile
 //! app.to_json() / Application::from_json    canonical: equal applications are equal bytes
 //! app.check_secrets(&names the node has)     a problem for each that is missing, with the nearest name
@@ -48,10 +49,12 @@ mod policy;
 mod problem;
 mod reference;
 mod resolve;
+mod resolve_upstream;
 mod schema;
 mod secrets;
 mod source;
 mod tree;
+mod upstream;
 mod values;
 mod variable;
 
@@ -65,12 +68,13 @@ pub use grant::{Wanted, grant_line};
 pub use near::nearest;
 pub use node::NodeConfig;
 pub use outbound::{HostRule, Outbound, OutboundError, OutboundRule, Scheme, is_private};
-pub use policy::{PriorityWord, RateBy, RateLimit, Shedding};
+pub use policy::{Breaker, PriorityWord, RateBy, RateLimit, Retry, Shedding};
 pub use problem::{Look, Problem, Report};
 pub use reference::reference;
 pub use schema::{application_schema, node_schema};
 pub use source::Source;
-pub use values::{Frequency, Later, Size, Time};
+pub use upstream::{Destination, Ejection, Endpoint, Forward, Health, Upstream, UpstreamTls, Weighted};
+pub use values::{Frequency, Later, Share, Size, Time};
 pub use weft_traffic::Network;
 
 /// Reads, checks and resolves an application. `path` is its folder or its `weft.toml`.

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weft_traffic::{
     gcra,
-    policy::{RateLimitPatch, SheddingPatch},
+    policy::{BreakerPatch, RateLimitPatch, RetryPatch, SheddingPatch},
 };
 use weft_types::Priority;
 
-use crate::values::{Frequency, Time};
+use crate::values::{Frequency, Share, Time};
 
 /// How often a route may be asked. Each route counts for itself; who is over its limit is answered 429 with
 /// `Retry-After`, and every answer has `RateLimit` headers. Each node counts what it serves.
@@ -63,6 +63,65 @@ pub struct Shedding {
     pub interval: Option<Time>,
 }
 
+/// Tries after the first: of what did not run, and of what may be repeated where the connection was lost or an upstream
+/// answered 502, 503 or 504. A body over 64 KiB gets one try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "policy.retry"))]
+pub struct Retry {
+    /// Tries after the first.
+    #[schemars(range(min = 0, max = 10), extend("default" = 2))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+    /// The longest wait before the first of them; doubled for each further one, at most ten times as long.
+    #[schemars(extend("default" = "25ms"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<Time>,
+    /// Retries as a share of the calls of 10 s, for all callers together. Not on a route of a named upstream.
+    #[schemars(extend("default" = "20%"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Share>,
+    /// Retries in each second that are granted whatever the share says. Not on a route of a named upstream.
+    #[schemars(range(min = 0, max = 1_000), extend("default" = 3))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<u32>,
+    /// Every call may be repeated, whatever its method. Without it GET, HEAD, OPTIONS, PUT and DELETE may.
+    #[schemars(extend("default" = false))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotent: Option<bool>,
+}
+
+/// A circuit breaker: what fails is not called for a while, then asked with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "policy.breaker"))]
+pub struct Breaker {
+    /// `false`: there is none.
+    #[schemars(extend("default" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// It opens below this share of good answers over 10 s.
+    #[schemars(extend("default" = "50%"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<Share>,
+    /// But only after so many answers.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 20))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u32>,
+    /// It opens after so many failures in a row. 0: never for that.
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = 7))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
+    /// How long it is open at first; doubled each time that the one call fails.
+    #[schemars(extend("default" = "1s"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<Time>,
+    /// The longest that it is open.
+    #[schemars(extend("default" = "1m"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_max: Option<Time>,
+}
+
 /// How important calls are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -90,6 +149,22 @@ impl From<Shedding> for SheddingPatch {
         let (target, interval) = (said.target.map(|time| time.0), said.interval.map(|time| time.0));
         let said_some = target.is_some() || interval.is_some();
         Self { enabled: said.enabled.or(said_some.then_some(true)), target, interval }
+    }
+}
+
+impl From<Retry> for RetryPatch {
+    fn from(said: Retry) -> Self {
+        let (base, budget) = (said.base.map(|time| time.0), said.budget.map(|share| share.0));
+        let Retry { max, floor, idempotent, .. } = said;
+        Self { max, base, cap_factor: None, budget, floor, idempotent }
+    }
+}
+
+impl From<Breaker> for BreakerPatch {
+    fn from(said: Breaker) -> Self {
+        let (open, open_max) = (said.open.map(|time| time.0), said.open_max.map(|time| time.0));
+        let Breaker { enabled, calls, failures, .. } = said;
+        Self { enabled, success: said.success.map(|share| share.0), calls, failures, open, open_max }
     }
 }
 

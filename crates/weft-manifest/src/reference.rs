@@ -17,7 +17,7 @@ pub fn reference() -> String {
          [`node.schema.json`](schema/node.schema.json).\n\n\
          Both files are strict: a key that is not listed here is an error, with the place and the nearest key that \
          exists. Durations are a whole number and `ms`, `s`, `m`, `h` or `d` (`30s`); sizes a whole number and `B`, \
-         `KiB`, `MiB` or `GiB` (`64MiB`); rates a whole number and `/s`, `/m`, `/h` or `/d` (`100/s`). Paths are relative to the file's own folder.\n",
+         `KiB`, `MiB` or `GiB` (`64MiB`); rates a whole number and `/s`, `/m`, `/h` or `/d` (`100/s`); shares a number and `%` (`20%`). Paths are relative to the file's own folder.\n",
     );
     for schema in [application_schema(), node_schema()] {
         page(schema, &mut out);
@@ -118,15 +118,23 @@ fn kind(property: &Value, root: &Value) -> String {
                 name => format!("tables [`{name}`](#{})", anchor(name)),
             }
         }
+        "" if alternatives(target).next().is_some() => {
+            let all: Vec<String> = alternatives(target).map(|schema| kind(schema, root)).collect();
+            all.join(" or ")
+        }
         "array" => {
             let items = target.get("items").unwrap_or(&Value::Null);
             match text(follow(items, root), "x-table") {
+                "" if alternatives(items).next().is_some() => {
+                    let all: Vec<String> = alternatives(items).map(|schema| plural(&kind(schema, root))).collect();
+                    format!("list of {}", all.join(" or "))
+                }
                 "" => format!("list of {}", plural(&kind(items, root))),
                 name => format!("list of [`{name}`](#{})", anchor(name)),
             }
         }
         "object" => format!("table [`{0}`](#{1})", text(target, "x-table"), anchor(text(target, "x-table"))),
-        "string" if matches!(form, "duration" | "size" | "rate" | "path" | "name" | "method" | "address") => {
+        "string" if matches!(form, "duration" | "size" | "rate" | "share" | "path" | "name" | "method" | "address") => {
             form.to_owned()
         }
         "integer" | "boolean" => text(target, "type").to_owned(),

@@ -17,6 +17,7 @@ use crate::{
     outbound::Outbound,
     parse::Parsed,
     tree::{Span, Spot},
+    upstream::Written,
     variable::Variable,
 };
 
@@ -37,10 +38,10 @@ pub(crate) fn resolve(
     }
 }
 
-struct Resolver<'a> {
+pub(crate) struct Resolver<'a> {
     source: &'a Source,
-    author: &'a author::Manifest,
-    root: &'a Spot<'a>,
+    pub(crate) author: &'a author::Manifest,
+    pub(crate) root: &'a Spot<'a>,
     /// Nothing was left out of `author`.
     whole: bool,
     folder: &'a Path,
@@ -60,6 +61,7 @@ impl Resolver<'_> {
                 components.insert(name, resolved);
             }
         }
+        let upstreams = self.upstreams(&root.key("upstream"));
         let rows = author.route.iter().enumerate();
         let routes = rows.map(|(i, route)| self.route(route, &root.key("route").item(i))).collect::<Vec<_>>();
         let origin = Origin { folder: self.folder.to_owned(), file: Some(self.source.file.clone()) };
@@ -69,6 +71,7 @@ impl Resolver<'_> {
             policy: author.policy.unwrap_or_default(),
             stores,
             components,
+            upstreams,
             routes: routes.into_iter().flatten().collect(),
             origin: Some(origin),
         };
@@ -84,7 +87,7 @@ impl Resolver<'_> {
         pairs.collect()
     }
 
-    fn name(&mut self, text: &str, at: &Spot<'_>) -> Option<Name> {
+    pub(crate) fn name(&mut self, text: &str, at: &Spot<'_>) -> Option<Name> {
         let name = Name::new(text);
         if let Err(error) = &name {
             self.problem(at.key_span(), code::MANIFEST_TYPE, error.to_string(), "this name", "");
@@ -144,6 +147,7 @@ impl Resolver<'_> {
             let problem = problem.mark(spots.0.key_span(), "here");
             self.problems.push(problem.help("both mean the same: keep one of them"));
         }
+        self.upstreams_only(&policy, at);
         policy.concurrency = policy.concurrency.or(limit);
         policy
     }
@@ -308,30 +312,71 @@ impl Resolver<'_> {
             self.files_route(route, at);
             return Some(Answer::Files(files.clone()));
         }
+        if let Some(upstream) = &route.upstream {
+            return self.forward(upstream, &at.key("upstream")).map(Answer::Upstream);
+        }
         route.redirect.clone().map(Answer::Redirect)
     }
 
-    /// What is the component's and not a route's to say, and what only a component's route can say.
+    /// What is the callee's and not a route's to say, and what only some routes can say.
     fn shared(&mut self, route: &author::Route, at: &Spot<'_>) {
         let policy = route.policy.unwrap_or_default();
-        let said = [
+        let callee = callee(route);
+        let of_callee = [
             ("concurrency", policy.concurrency.is_some()),
             ("queue", policy.queue.is_some()),
             ("shedding", policy.shedding.is_some()),
+            ("breaker", policy.breaker.is_some() && matches!(callee, Callee::Shared(_))),
         ];
-        for (key, _) in said.iter().filter(|(_, said)| *said) {
-            let message = format!("`{key}` cannot be set on a route: all routes of a component share its places");
-            let help = match &route.component {
-                Some(name) => {
-                    format!("set it on the component: `[component.{}] policy = {{ {key} = … }}`", shown(name))
+        for (key, _) in of_callee.iter().filter(|(_, said)| *said) {
+            match &callee {
+                Callee::Component(name) => {
+                    let message =
+                        format!("`{key}` cannot be set on a route: all routes of a component share its places");
+                    let help =
+                        format!("set it on the component: `[component.{}] policy = {{ {key} = … }}`", shown(name));
+                    self.not_here(key, message, &help, at);
                 }
-                None => format!("remove it: files and redirects have no `{key}`"),
-            };
-            self.not_here(key, message, &help, at);
+                Callee::Shared(name) => {
+                    let message = format!("`{key}` cannot be set on a route: all routes of an upstream share it");
+                    let help = format!("set it on the upstream: `[upstream.{}] policy = {{ {key} = … }}`", shown(name));
+                    self.not_here(key, message, &help, at);
+                }
+                Callee::None => {
+                    let message = format!("`{key}` cannot be set on a route: nobody waits for files or a redirect");
+                    self.not_here(key, message, "remove it", at);
+                }
+                Callee::Own => {}
+            }
         }
-        if policy.priority.is_some() && route.component.is_none() {
+        if policy.priority.is_some() && matches!(callee, Callee::None) {
             let message = "`priority` has no effect here: nobody waits for files or a redirect".to_owned();
             self.not_here("priority", message, "remove it", at);
+        }
+        self.retries(&policy, &callee, at);
+    }
+
+    fn retries(&mut self, policy: &author::Policy, callee: &Callee<'_>, at: &Spot<'_>) {
+        let budget = policy.retry.is_some_and(|retry| retry.budget.is_some() || retry.floor.is_some());
+        match callee {
+            Callee::Shared(name) if budget => {
+                let message = "`retry.budget` and `retry.floor` cannot be set on a route: all routes of an upstream \
+                               share them";
+                let help = format!("set them on the upstream: `[upstream.{}] policy.retry`", shown(name));
+                self.not_here("retry", message.to_owned(), &help, at);
+            }
+            Callee::Component(_) | Callee::None => self.upstreams_only(policy, at),
+            _ => {}
+        }
+    }
+
+    /// What is said of calls to upstreams where there are none.
+    fn upstreams_only(&mut self, policy: &author::Policy, at: &Spot<'_>) {
+        for (key, said) in [("retry", policy.retry.is_some()), ("breaker", policy.breaker.is_some())] {
+            if said {
+                let message = format!("`{key}` has no effect here: this version has it for upstreams only");
+                self.not_here(key, message, "remove it", at);
+            }
         }
     }
 
@@ -386,7 +431,14 @@ impl Resolver<'_> {
         }
     }
 
-    fn reference<'k>(&mut self, what: &str, name: &str, known: impl Iterator<Item = &'k str>, span: Span, fix: &str) {
+    pub(crate) fn reference<'k>(
+        &mut self,
+        what: &str,
+        name: &str,
+        known: impl Iterator<Item = &'k str>,
+        span: Span,
+        fix: &str,
+    ) {
         let message = format!("there is no {what} `{}`", shown(name));
         let help = match nearest(name, known) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -423,8 +475,27 @@ impl Resolver<'_> {
         self.problems.append(&mut found);
     }
 
-    fn problem(&mut self, span: Span, code: Code, message: String, label: &str, help: &str) {
+    pub(crate) fn problem(&mut self, span: Span, code: Code, message: String, label: &str, help: &str) {
         let problem = Problem::at(self.source, span, code, message, label);
         self.problems.push(if help.is_empty() { problem } else { problem.help(help) });
+    }
+}
+
+/// Who answers a route's requests, as far as its policy asks.
+enum Callee<'a> {
+    Component(&'a str),
+    /// A named upstream.
+    Shared(&'a str),
+    /// An upstream of this route alone.
+    Own,
+    None,
+}
+
+fn callee(route: &author::Route) -> Callee<'_> {
+    match (&route.component, &route.upstream) {
+        (Some(name), _) => Callee::Component(name),
+        (_, Some(Written::Name(name))) => Callee::Shared(name),
+        (_, Some(Written::Endpoints(_))) => Callee::Own,
+        _ => Callee::None,
     }
 }

@@ -9,10 +9,12 @@ use crate::{Application, Problem, Report, check::shown, near::nearest};
 impl Application {
     /// An error for each secret that is not among `known`, the names that the node's providers have.
     pub fn check_secrets(&self, known: &BTreeSet<String>) -> Result<(), Report> {
-        let missing = self.secrets().filter(|(.., secret)| !known.contains(*secret));
-        let problem = |(component, key, secret): (&_, &str, &str)| {
+        let components = self.secrets().map(|(name, key, secret)| ("component", name, "reads", key, secret));
+        let upstreams = self.upstream_secrets().map(|(name, key, secret)| ("upstream", name, "uses", key, secret));
+        let missing = components.chain(upstreams).filter(|(.., secret)| !known.contains(*secret));
+        let problem = |(what, name, does, key, secret): (&str, &_, &str, &str, &str)| {
             let message = format!(
-                "component `{component}` reads secret `{}` as `{}`, and the node has no such secret",
+                "{what} `{name}` {does} secret `{}` as `{}`, and the node has no such secret",
                 shown(secret),
                 shown(key)
             );

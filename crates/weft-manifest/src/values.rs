@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weft_traffic::{
-    Network, Rate,
+    Network, Rate, Ratio, UpstreamAddress,
     feature::{compression::TypeRule, cors::OriginRule, headers, rewrite::HostName},
     units,
 };
@@ -26,6 +26,11 @@ pub struct Size(pub u64);
 #[serde(transparent)]
 pub struct Frequency(pub Rate);
 
+/// A share of a whole, written `20%`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Share(pub Ratio);
+
 /// Stands for a key whose meaning this version does not have yet. Its content is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Later;
@@ -36,6 +41,7 @@ pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
         "duration" => units::parse_duration(text).err().map(|e| e.to_string()),
         "size" => units::parse_bytes(text).err().map(|e| e.to_string()),
         "rate" => text.parse::<Rate>().err().map(|e| e.to_string()),
+        "share" => text.parse::<Ratio>().err().map(|e| e.to_string()),
         "name" => Name::new(text).err().map(|e| e.reason.to_owned()),
         "method" => method_fault(text),
         "header" => header_fault(text),
@@ -50,6 +56,8 @@ pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
         "variable" => variable_fault(text),
         "guest-path" => guest_path_fault(text),
         "outbound" => text.parse::<OutboundRule>().err().map(|e| e.to_string()),
+        "upstream" => text.parse::<UpstreamAddress>().err().map(|e| format!("it {e}")),
+        "request-path" => request_path_fault(text),
         "network" => text.parse::<Network>().err().map(|e| e.to_string()),
         "address" => address_fault(text),
         "url" => url_fault(text),
@@ -124,6 +132,11 @@ fn address_fault(text: &str) -> Option<String> {
     Some(hint)
 }
 
+fn request_path_fault(text: &str) -> Option<String> {
+    let good = text.starts_with('/') && text.parse::<http::uri::PathAndQuery>().is_ok();
+    (!good).then(|| "it is not a path that begins with `/`, as it is sent".to_owned())
+}
+
 fn url_fault(text: &str) -> Option<String> {
     let uri = text.parse::<http::Uri>().ok();
     let good = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
@@ -181,5 +194,6 @@ schema! {
     Time => { "type": "string", "x-form": "duration", "pattern": "^[0-9]+(ns|us|ms|s|m|h|d)$" };
     Size => { "type": "string", "x-form": "size", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" };
     Frequency => { "type": "string", "x-form": "rate", "pattern": "^[0-9]+/[smhd]$" };
+    Share => { "type": "string", "x-form": "share", "pattern": "^[0-9]+([.][0-9]{1,4})?%$" };
     Later => {};
 }

@@ -108,7 +108,7 @@ wibble = true
                ·    ╰── unknown key
              5 │ [policy]
                ╰────
-              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`
+              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-unknown-key
 
               × unknown key `timeuot` in `policy`
@@ -130,7 +130,7 @@ wibble = true
                 ·    ╰── unknown key
              10 │ memory = "64MiB"
                 ╰────
-              help: `timeout` is a key of `policy`
+              help: `timeout` is a key of `upstream.NAME.health` and of `policy`
             manifest-unknown-key
 
               × unknown key `memory` in `component.api`
@@ -433,7 +433,7 @@ component = "api"
                ·     ╰── nothing answers this
              8 │ path = "/a"
                ╰────
-              help: give exactly one of `component`, `files`, `redirect`
+              help: give exactly one of `component`, `files`, `redirect`, `upstream`
             manifest-missing
 
               × `route` lacks `path`
@@ -543,18 +543,7 @@ component = "pai"
                ·    ╰── unknown key
              5 │ [policy]
                ╰────
-              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`
-            manifest-unsupported
-
-              × `policy.retry` cannot be used: nothing is retried by this version yet
-               ╭─[weft.toml:6:1]
-             5 │ [policy]
-             6 │ retry = { max = 2 }
-               · ──┬──
-               ·   ╰── not served yet
-             7 │ timeout = 5
-               ╰────
-              help: remove `retry`; nothing is ignored silently
+              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-type
 
               × `policy.timeout` must be a string, not an integer
@@ -800,7 +789,7 @@ policy = { concurrency = 4 }
                 ·     ╰── second answer
              10 │ [[route]]
                 ╰────
-              help: give exactly one of `component`, `files`, `redirect`
+              help: give exactly one of `component`, `files`, `redirect`, `upstream`
             manifest-unsupported
 
               × `route.split` cannot be used: a route cannot split its requests in this version yet
@@ -893,17 +882,6 @@ topic = "order-placed"
 hold = "5m"
 "#,
         expect![[r#"
-            manifest-unsupported
-
-              × `policy.breaker` cannot be used: there are no circuit breakers in this version yet
-               ╭─[weft.toml:5:1]
-             4 │ [policy]
-             5 │ breaker = {}
-               · ───┬───
-               ·    ╰── not served yet
-             6 │ [store]
-               ╰────
-              help: remove `breaker`; nothing is ignored silently
             manifest-unsupported
 
               × `store.files.kind` cannot be `blob`: blob stores are not served by this version yet
@@ -1062,7 +1040,7 @@ fn hostile_text_is_shown_tamely() {
                ·      ╰── unknown key
              4 │ [component.api]
                ╰────
-              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`
+              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-type
 
               × `component.api.source` cannot be `a\u{0}b`

@@ -15,7 +15,12 @@ use weft_telemetry::metrics::RouteMeter;
 use weft_traffic::{RouteError, RouteSpec, Table};
 use weft_types::{Digest, Name, Target};
 
-use crate::{load, node::Node, observe};
+use crate::{
+    door::{self, Gated, UpstreamShared, UpstreamSpec, Way},
+    load,
+    node::Node,
+    observe,
+};
 
 /// One application's revision, ready to run. It replaces whatever runs under its name.
 #[derive(Debug, Clone)]
@@ -23,6 +28,7 @@ pub struct Deployment {
     pub application: Arc<Application>,
     pub revision: Digest,
     pub components: Vec<(ComponentSpec, GateOptions)>,
+    pub upstreams: Vec<UpstreamSpec>,
     pub routes: Vec<RouteSpec>,
 }
 
@@ -46,6 +52,7 @@ pub(crate) struct Running {
     revision: Digest,
     pub(crate) parts: Vec<Arc<Part>>,
     pub(crate) routes: Vec<RouteSpec>,
+    pub(crate) ways: Vec<Way>,
     /// One for each of `routes`.
     meters: Vec<Arc<RouteMeter>>,
 }
@@ -72,10 +79,11 @@ pub(crate) struct World {
     leaving: Vec<Leaving>,
 }
 
-/// Stages that only requests of an old table can still reach.
+/// What only requests of an old table can still reach.
 struct Leaving {
     table: Arc<Table>,
     stages: Vec<Arc<Stage>>,
+    ways: Vec<Way>,
 }
 
 /// A change that is certain to succeed, and has not happened yet. Nobody else can prepare one meanwhile.
@@ -150,7 +158,7 @@ impl Node {
         let mut found = found.into_iter();
         let mut refusals = Vec::new();
         let mut ready = Vec::with_capacity(deployments.len());
-        for Deployment { application, revision, components, routes } in deployments {
+        for Deployment { application, revision, components, upstreams, routes } in deployments {
             let mut parts = Vec::with_capacity(components.len());
             for (spec, gate) in components {
                 let known = found.next().flatten();
@@ -169,7 +177,9 @@ impl Node {
                 }
             }
             let meters = routes.iter().map(|route| observe::meter(&self.telemetry.metrics, route)).collect();
-            let running = Running { application, revision, parts, routes, meters };
+            let known = |shared: &UpstreamShared| self.world.lock().upstream(shared);
+            let ways = door::ways(upstreams, known, &self.senses);
+            let running = Running { application, revision, parts, routes, ways, meters };
             ready.push((running.application.name.clone(), Arc::new(running)));
         }
         (ready, refusals)
@@ -194,9 +204,10 @@ impl Prepared<'_> {
         let Self { node, running, table, meters, _turn } = self;
         let table = Arc::new(table);
         let mut world = node.world.lock();
-        let stages = world.replace(running);
-        world.leaving.push(Leaving { table: node.table.load_full(), stages });
+        let (stages, ways) = world.replace(running);
+        world.leaving.push(Leaving { table: node.table.load_full(), stages, ways });
         node.dispatch.replace(world.stages());
+        node.door.replace(world.ways());
         node.meters.follow(&table, meters);
         node.table.store(table);
         drop(world);
@@ -215,27 +226,42 @@ impl Node {
         world.leaving.drain(..gone);
         if world.leaving.len() < before {
             self.dispatch.replace(world.stages());
+            self.door.replace(world.ways());
         }
     }
 }
 
 impl World {
-    /// Swaps what runs, and answers the stages of what no longer does.
-    fn replace(&mut self, running: BTreeMap<Name, Arc<Running>>) -> Vec<Arc<Stage>> {
+    /// Swaps what runs, and answers the stages of what no longer does, and the ways.
+    fn replace(&mut self, running: BTreeMap<Name, Arc<Running>>) -> (Vec<Arc<Stage>>, Vec<Way>) {
         let old = std::mem::replace(&mut self.running, running);
-        let mut stages = Vec::new();
+        let (mut stages, mut ways) = (Vec::new(), Vec::new());
         for (name, old) in old {
             let now = self.running.get(&name);
             if now.is_some_and(|now| Arc::ptr_eq(now, &old)) {
                 continue;
             }
             stages.extend(old.parts.iter().map(|part| Arc::clone(&part.stage)));
+            ways.extend(old.ways.iter().cloned());
             match now {
                 Some(_) => drop(self.before.insert(name, old)),
                 None => drop(self.before.remove(&name)),
             }
         }
-        stages
+        (stages, ways)
+    }
+
+    /// Every way to an upstream that a request can take. Those that run come last, and so win over what they replace.
+    fn ways(&self) -> Vec<Way> {
+        let running = self.running.values().flat_map(|running| running.ways.iter().cloned());
+        self.leaving.iter().flat_map(|leaving| leaving.ways.iter().cloned()).chain(running).collect()
+    }
+
+    /// An upstream as it runs or ran before.
+    fn upstream(&self, shared: &UpstreamShared) -> Option<Arc<Gated>> {
+        let candidates = [self.running.get(&shared.application), self.before.get(&shared.application)];
+        let mut all = candidates.into_iter().flatten().flat_map(|running| &running.ways);
+        all.find(|way| way.to.shared == *shared).map(|way| Arc::clone(&way.to))
     }
 
     /// Every stage that a request can reach. Those that run come last, and so win over what they replace.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
-use weft_api::{Candidate, ExplainQuery, Explanation, Param, PolicyField, Service};
+use weft_api::{Candidate, ExplainQuery, Explanation, Param, PolicyField, Service, UpstreamStatus};
 use weft_manifest::Application;
 use weft_traffic::{RequestHead, Table};
 use weft_types::Name;
 
-use crate::node::Node;
+use crate::{node::Node, upstreams};
 
 /// Why a question cannot be answered: it speaks of no request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,7 @@ pub fn explain(
         candidates: said.candidates.into_iter().map(candidate).collect(),
         omitted: said.omitted,
         services: services.unwrap_or_default(),
+        upstream: None,
     })
 }
 
@@ -54,7 +55,18 @@ impl Node {
     /// Answers for what this node serves now.
     pub fn explain(&self, query: &ExplainQuery) -> Result<Explanation, AskError> {
         let find = |name: &Name| self.world.lock().running.get(name).map(|running| Arc::clone(&running.application));
-        explain(&self.table.load_full(), find, query)
+        let mut said = explain(&self.table.load_full(), find, query)?;
+        said.upstream = said.candidates.first().and_then(|winner| self.upstream_of(winner));
+        Ok(said)
+    }
+
+    /// How the upstream stands that a winner passes requests on to.
+    fn upstream_of(&self, winner: &Candidate) -> Option<UpstreamStatus> {
+        let name = winner.action.strip_prefix("upstream ").filter(|_| winner.lost.is_none())?;
+        let application: Name = winner.application.parse().ok()?;
+        let world = self.world.lock();
+        let all = world.running.get(&application)?.upstreams();
+        all.into_iter().find(|gated| &*gated.shared.name == name).map(|gated| upstreams::status(gated))
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod admin;
 mod deploy;
+mod door;
 mod explain;
 mod guest_logs;
 mod guest_meters;
@@ -21,13 +22,16 @@ mod sampling;
 mod secrets;
 mod sweep;
 mod telemetry;
+mod tries;
+mod upstreams;
 
 pub use admin::AdminFile;
 pub use deploy::{DeployError, Deployment, Refusal, check};
+pub use door::{UpstreamShared, UpstreamSpec};
 pub use explain::{AskError, explain};
 pub use keeper::{KeepError, Keeper};
 pub use lower::{Sources, lower, revision, source, sources};
 pub use node::{Addresses, Closed, Node, NodeError};
-pub use secrets::{Given, Granted, SecretError, Secrets};
+pub use secrets::{Given, Granted, SecretError, Secrets, Security};
 pub use telemetry::Telemetry;
 pub use weft_host::LoadError;

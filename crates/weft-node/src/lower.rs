@@ -12,14 +12,17 @@ use std::{
 use weft_dispatch::GateOptions;
 use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Source};
 use weft_manifest::{Application, Outbound, Scheme};
+use weft_traffic::{Action, Policy, RouteSpec};
 use weft_types::{Digest, Name};
+use weft_upstream::{Call, Endpoint, Health, Options};
 
 use crate::{
     deploy::Deployment,
+    door::{UpstreamShared, UpstreamSpec},
     secrets::{Given, Granted},
 };
 
-/// Longest wait in a component's queue, unless the caller's own deadline is nearer.
+/// Longest wait in a component's or upstream's queue, unless the caller's own deadline is nearer.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
 /// Where each component's bytes are.
@@ -64,8 +67,7 @@ fn hashed(folder: &Path) -> io::Result<BTreeMap<String, Digest>> {
 pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources, secrets: &Granted) -> Deployment {
     let component = |(name, component): (&Name, &weft_manifest::Component)| {
         let policy = application.component_policy(name).policy;
-        let limits = weft_traffic::Limits { concurrency: policy.concurrency, queue: policy.queue, wait: QUEUE_WAIT };
-        let gate = GateOptions { limits, shedding: policy.shedding.options() };
+        let gate = gate_of(&policy);
         let spec = ComponentSpec {
             application: application.name.clone(),
             component: name.clone(),
@@ -73,16 +75,59 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
             wasm: sources.get(name)?.clone(),
             isolation: isolation(component.isolation),
             limits: limits_of(&component.limits),
-            grants: Arc::new(grants(application, component, secrets.get(name))),
+            grants: Arc::new(grants(application, component, secrets.components.get(name))),
         };
         Some((spec, gate))
     };
+    let routes = application.lower(revision);
     Deployment {
         application: Arc::clone(application),
         revision,
         components: application.components.iter().filter_map(component).collect(),
-        routes: application.lower(revision),
+        upstreams: upstreams(application, &routes, secrets),
+        routes,
     }
+}
+
+fn gate_of(policy: &Policy) -> GateOptions {
+    let limits = weft_traffic::Limits { concurrency: policy.concurrency, queue: policy.queue, wait: QUEUE_WAIT };
+    GateOptions { limits, shedding: policy.shedding.options() }
+}
+
+/// The upstreams that routes are passed on to. `routes` are the application's own, lowered, in their order.
+fn upstreams(application: &Application, routes: &[RouteSpec], secrets: &Granted) -> Vec<UpstreamSpec> {
+    let mut specs: Vec<UpstreamSpec> = Vec::new();
+    for (route, spec) in application.routes.iter().zip(routes) {
+        let (Action::Upstream(action), Some(to)) = (&spec.action, application.destination(route)) else { continue };
+        let way = (action.context.target.clone(), Call::of(&spec.policy));
+        let endpoint = |weft_manifest::Endpoint(endpoint): &weft_manifest::Endpoint| {
+            Some(Endpoint { address: endpoint.url.parse().ok()?, weight: endpoint.weight })
+        };
+        let security = secrets.upstreams.get(to.name.as_str()).cloned().unwrap_or_default();
+        let health = to.upstream.health.as_ref().and_then(health_of);
+        let options = Options { roots: security.roots, identity: security.identity, health, ..Options::of(&to.policy) };
+        let shared = UpstreamShared {
+            application: application.name.clone(),
+            name: to.name.into(),
+            endpoints: to.upstream.endpoints.iter().filter_map(endpoint).collect(),
+            options,
+            gate: gate_of(&to.policy),
+        };
+        match specs.iter_mut().find(|known| known.shared == shared) {
+            Some(known) => known.ways.push(way),
+            None => specs.push(UpstreamSpec { shared, ways: vec![way] }),
+        }
+    }
+    specs
+}
+
+fn health_of(health: &weft_manifest::Health) -> Option<Health> {
+    Some(Health {
+        path: health.path.parse().ok()?,
+        host: health.host.as_ref().and_then(|host| host.parse().ok()),
+        interval: health.interval.map_or(weft_manifest::Health::INTERVAL, |time| time.0),
+        timeout: health.timeout.map_or(weft_manifest::Health::TIMEOUT, |time| time.0),
+    })
 }
 
 fn isolation(isolation: weft_manifest::Isolation) -> Isolation {

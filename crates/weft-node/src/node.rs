@@ -15,7 +15,9 @@ use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use weft_dispatch::Dispatch;
-use weft_gateway::{BindError, CertificateFiles, Gateway, Lanes, Limits, Listener, Running, Tls, TlsError};
+use weft_gateway::{
+    BindError, CertificateFiles, Gateway, Lanes, Limits, Listener, Running, SystemRandomness, Tls, TlsError,
+};
 use weft_host::{Host, HostOptions, Services};
 use weft_manifest::NodeConfig;
 use weft_store::Store;
@@ -26,10 +28,12 @@ use weft_telemetry::{
 };
 use weft_traffic::Table;
 use weft_types::{Code, Invoke, Timestamp, code};
+use weft_upstream::Senses;
 
 use crate::{
     admin::Admin,
     deploy::World,
+    door::Door,
     guest_logs::Sinks,
     guest_meters::EngineMeters,
     guest_spans::Spans,
@@ -39,6 +43,8 @@ use crate::{
     secrets::{SecretError, Secrets},
     sweep::{self, Idle},
     telemetry::Telemetry,
+    tries::Tries,
+    upstreams,
 };
 
 /// The last spans are given so long to reach their collector.
@@ -54,6 +60,9 @@ pub struct Node {
     pub(crate) draining: AtomicBool,
     pub(crate) store: Arc<Metered<LocalStore>>,
     pub(crate) dispatch: Arc<Dispatch>,
+    pub(crate) door: Arc<Door>,
+    /// What upstreams are given.
+    pub(crate) senses: Senses,
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) meters: Arc<RouteMeters>,
     pub(crate) world: Mutex<World>,
@@ -221,10 +230,13 @@ impl Node {
         host.services = Services { stores, logs: Arc::new(logs), spans: guest_spans, meters, ..Services::default() };
         let host = Host::new(host).map_err(|error| NodeError::Engine(format!("{error:#}")))?;
         let dispatch = Dispatch::new(Arc::clone(&telemetry.clock));
+        let door = Door::new(Arc::clone(&dispatch));
+        let (random, watch) = (Arc::new(SystemRandomness), Arc::new(Tries(spans.clone())));
+        let senses = Senses { random, watch, ..Senses::new(Arc::clone(&telemetry.clock)) };
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let meters = Arc::new(RouteMeters::default());
         let watcher = Watcher { metrics: Arc::clone(&telemetry.metrics), meters: Arc::clone(&meters), spans };
-        let mut gateway = Gateway::new(Arc::clone(&dispatch) as Arc<dyn Invoke>, Arc::clone(&table))
+        let mut gateway = Gateway::new(Arc::clone(&door) as Arc<dyn Invoke>, Arc::clone(&table))
             .clock(Arc::clone(&telemetry.clock))
             .observer(Arc::new(watcher))
             .limits(limits(config))
@@ -242,6 +254,8 @@ impl Node {
             draining: AtomicBool::new(false),
             store,
             dispatch,
+            door,
+            senses,
             table,
             meters,
             world: Mutex::default(),
@@ -252,6 +266,7 @@ impl Node {
             housekeeper: Mutex::default(),
             refuses,
         });
+        node.telemetry.metrics.upstreams(Arc::new(upstreams::Read(Arc::downgrade(&node))));
         let idle = Idle { instances: config.instance_idle, code: config.code_idle, code_max: config.code_max };
         Ok(Closed { node, doors, gateway, idle })
     }

@@ -1,14 +1,26 @@
 //! Secrets of a node: looked up when an application is deployed, handed on as values that cannot be printed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use weft_host::Secret;
-use weft_manifest::{Application, node::SecretSources};
+use weft_manifest::{Application, UpstreamTls, node::SecretSources};
 use weft_secrets::{KeySource, SecretsError, Sources};
-use weft_types::{Code, Name};
+use weft_types::{Code, Name, code};
+use weft_upstream::{Identity, Roots, Tls};
 
-/// What each component is given.
-pub type Granted = BTreeMap<Name, Given>;
+/// What each component is given, and what each upstream's TLS is made of.
+#[derive(Clone, Default)]
+pub struct Granted {
+    pub components: BTreeMap<Name, Given>,
+    pub upstreams: BTreeMap<Name, Security>,
+}
+
+/// Whom an upstream must prove to be, and who we say we are.
+#[derive(Clone, Default)]
+pub struct Security {
+    pub roots: Roots,
+    pub identity: Option<Arc<Identity>>,
+}
 
 /// The secrets of one component.
 #[derive(Clone, Default)]
@@ -30,6 +42,10 @@ pub struct Secrets {
 pub enum SecretError {
     #[error("component `{component}` of application `{application}`: {source}")]
     Component { application: Name, component: Name, source: SecretsError },
+    #[error("upstream `{upstream}` of application `{application}`: {source}")]
+    Upstream { application: Name, upstream: Name, source: SecretsError },
+    #[error("`tls` of upstream `{upstream}` of application `{application}`: {why}")]
+    Tls { application: Name, upstream: Name, why: String },
     #[error(transparent)]
     Sources(#[from] SecretsError),
 }
@@ -37,7 +53,8 @@ pub enum SecretError {
 impl SecretError {
     pub fn code(&self) -> Code {
         match self {
-            Self::Component { source, .. } => source.code(),
+            Self::Component { source, .. } | Self::Upstream { source, .. } => source.code(),
+            Self::Tls { .. } => code::TLS_INVALID,
             Self::Sources(error) => error.code(),
         }
     }
@@ -53,8 +70,8 @@ impl Secrets {
     /// Finds every secret that an application is granted. Read anew each time, so that a changed secret comes with
     /// the next deploy.
     pub fn of(&self, application: &Application) -> Result<Granted, SecretError> {
-        if application.secrets().next().is_none() {
-            return Ok(Granted::new());
+        if application.secrets().next().is_none() && application.upstream_secrets().next().is_none() {
+            return Ok(Granted::default());
         }
         let all = weft_secrets::Secrets::read(&self.sources)?;
         let of = |(name, component): (&Name, &weft_manifest::Component)| {
@@ -69,7 +86,25 @@ impl Secrets {
             let given = Given { keys: find(&component.grants.secrets)?, env: find(&component.grants.secret_env)? };
             Ok((name.clone(), given))
         };
-        application.components.iter().map(of).collect()
+        let with_tls = application.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.tls.as_ref()?)));
+        let secured = |(name, tls): (&Name, &UpstreamTls)| {
+            let pem = |key: &str, secret: &str| -> Result<Vec<u8>, SecretError> {
+                let missing = || SecretError::Upstream {
+                    application: application.name.clone(),
+                    upstream: name.clone(),
+                    source: SecretsError::Missing { key: key.to_owned(), name: secret.to_owned() },
+                };
+                Ok(all.get(secret).ok_or_else(missing)?.as_bytes().to_vec())
+            };
+            let wrong = |why| SecretError::Tls { application: application.name.clone(), upstream: name.clone(), why };
+            let given: BTreeMap<&str, Vec<u8>> =
+                tls.secrets().map(|(key, secret)| Ok((key, pem(key, secret)?))).collect::<Result<_, SecretError>>()?;
+            Ok((name.clone(), secure(&given).map_err(wrong)?))
+        };
+        Ok(Granted {
+            components: application.components.iter().map(of).collect::<Result<_, SecretError>>()?,
+            upstreams: with_tls.map(secured).collect::<Result<_, SecretError>>()?,
+        })
     }
 
     /// A setting of the node's own that may be `secret:NAME`.
@@ -79,6 +114,21 @@ impl Secrets {
         let missing = || SecretsError::Missing { key: "otlp.headers".to_owned(), name: name.to_owned() };
         Ok(Secret::new(all.get(name).cloned().ok_or_else(missing)?))
     }
+}
+
+/// Checked whole, so that what cannot work is refused when it is deployed and not when it is called.
+fn secure(given: &BTreeMap<&str, Vec<u8>>) -> Result<Security, String> {
+    let roots = given.get("ca").map(|pem| Roots::only(pem).map_err(|error| format!("`ca`: {error}"))).transpose()?;
+    let identity = match (given.get("cert"), given.get("key")) {
+        (Some(cert), Some(key)) => {
+            let identity = Identity::read(cert, key).map_err(|error| format!("`cert` and `key`: {error}"))?;
+            Some(Arc::new(identity))
+        }
+        _ => None,
+    };
+    let security = Security { roots: roots.unwrap_or_default(), identity };
+    Tls::with(security.roots.clone(), security.identity.clone()).check().map_err(|error| error.to_string())?;
+    Ok(security)
 }
 
 #[cfg(test)]
@@ -103,7 +153,7 @@ mod tests {
         assert!(error.to_string().contains("`api`") && error.to_string().contains("`stripe`"), "{error}");
         let secrets = Secrets::new(SecretSources { file: Some(path), ..SecretSources::default() });
         let granted = secrets.of(&application).expect("found");
-        let Given { keys, env } = &granted["api"];
+        let Given { keys, env } = &granted.components["api"];
         assert_eq!((keys.len(), env.len()), (1, 1), "no more than was granted");
         assert_eq!((keys["key"].expose(), env["STRIPE"].expose()), ("sk_live", "sk_live"));
     }

@@ -16,7 +16,7 @@ use weft_types::Timestamp;
 
 pub use crate::endpoint::{Active, CHECKS_TO_FALL, CHECKS_TO_RISE, EndpointSpec};
 use crate::{
-    Locality, Spread, chance,
+    Counts, Locality, Spread, chance,
     endpoint::Endpoint,
     locality,
     outlier::{self, Record},
@@ -77,6 +77,11 @@ pub struct View {
     pub active: Active,
     pub ejected: Option<Timestamp>,
     pub times_ejected: u32,
+    /// Ejections since the start.
+    pub ejections: u64,
+    /// Answers since the start.
+    pub total: Counts,
+    pub weight: u32,
     /// Below 1 while it starts slowly.
     pub ramp: f64,
     /// Whether calls may go there now.
@@ -148,13 +153,18 @@ impl Balancer {
     /// Draws the endpoint for one call. `avoid`: those that were tried already, used only if no other is left.
     /// `None`: there is none that may be used. `random` is uniform.
     pub fn choose(&mut self, now: Timestamp, random: u64, avoid: &[EndpointId]) -> Option<Pick> {
-        let (one, other) = (self.draw(now, random, avoid)?, self.draw(now, chance::mix(random), avoid)?);
+        let (one, other) = (self.draw(now, random, avoid, None)?, self.draw(now, chance::mix(random), avoid, None)?);
         let mean = *self.sums.last()? as f64 / self.sums.len() as f64;
         let cost = |at: usize| {
             let endpoint = &self.endpoints[at];
             (endpoint.cost(&self.options, now, mean), endpoint.in_flight)
         };
-        let at = if cost(other) < cost(one) { other } else { one };
+        let cheaper = |one: usize, other: usize| if cost(other) < cost(one) { other } else { one };
+        let mut at = cheaper(one, other);
+        if self.failing(at, now) {
+            // Both draws may have met the one that is down: nobody should have to pay for a retry because of that.
+            at = cheaper(at, self.draw(now, chance::mix(!random), avoid, Some(at))?);
+        }
         let endpoint = &mut self.endpoints[at];
         endpoint.in_flight += 1;
         let (id, address) = (EndpointId(endpoint.id), Arc::clone(&endpoint.spec.address));
@@ -167,6 +177,15 @@ impl Balancer {
         let felt = if good { took } else { took.max(self.options.penalty) };
         self.endpoints[at].observe(self.options.decay, now, felt);
         self.records[at].count(good);
+        let total = &mut self.endpoints[at].total;
+        if good {
+            total.good += 1
+        } else {
+            total.bad += 1
+        }
+        if !good && outlier::strike(&self.options.outlier, now, &mut self.records, at) {
+            self.rebuild();
+        }
     }
 
     /// The call's last byte has gone, or it was given up.
@@ -183,6 +202,11 @@ impl Balancer {
             self.records[at].down = self.endpoints[at].active == Active::Unhealthy;
             self.rebuild();
         }
+    }
+
+    /// What active checks say of one. `None`: it is gone.
+    pub fn active(&self, id: EndpointId) -> Option<Active> {
+        self.find(id).map(|at| self.endpoints[at].active)
     }
 
     /// When [`Balancer::sweep`] is due.
@@ -218,26 +242,38 @@ impl Balancer {
             active: endpoint.active,
             ejected: record.ejected,
             times_ejected: record.times,
+            ejections: record.ejections,
+            total: endpoint.total,
+            weight: endpoint.spec.weight,
             ramp: endpoint.ramp(&self.options, now),
             eligible: self.eligible.binary_search(&(at as u32)).is_ok(),
         })
     }
 
     /// One by weight. Whoever starts slowly passes what is beyond its ramp to the next draw.
-    fn draw(&self, now: Timestamp, random: u64, avoid: &[EndpointId]) -> Option<usize> {
+    fn draw(&self, now: Timestamp, random: u64, avoid: &[EndpointId], but: Option<usize>) -> Option<usize> {
         let total = *self.sums.last()?;
         let mut random = random;
         for _ in 0..DRAWS {
             let at = self.at(chance::below(random, total));
             random = chance::mix(random);
-            if chance::unit(random) < self.endpoints[at].ramp(&self.options, now) && !self.avoided(at, avoid) {
+            if chance::unit(random) < self.endpoints[at].ramp(&self.options, now)
+                && !self.avoided(at, avoid)
+                && but != Some(at)
+            {
                 return Some(at);
             }
             random = chance::mix(random);
         }
         let others = self.eligible.iter().map(|at| *at as usize).filter(|at| self.endpoints[*at].spec.weight > 0);
-        let mut others = others.filter(|at| !self.avoided(*at, avoid));
+        let mut others = others.filter(|at| !self.avoided(*at, avoid) && but != Some(*at));
         Some(others.next().unwrap_or_else(|| self.at(chance::below(random, total))))
+    }
+
+    /// Its last answer was a failure, and not so long ago that it should be asked again.
+    fn failing(&self, at: usize, now: Timestamp) -> bool {
+        let penalty = self.options.penalty.as_nanos() as f64;
+        self.records[at].in_a_row > 0 && self.endpoints[at].ewma(self.options.decay, now) * 2.0 > penalty
     }
 
     fn at(&self, point: u64) -> usize {

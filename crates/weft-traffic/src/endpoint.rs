@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use weft_types::Timestamp;
 
-use crate::{Locality, balance::Options};
+use crate::{Counts, Locality, balance::Options};
 
 /// What is configured or discovered of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +43,14 @@ pub(crate) struct Endpoint {
     /// Nanoseconds to the first byte, at `seen`.
     ewma: f64,
     seen: Timestamp,
+    /// Answers since it came.
+    pub(crate) total: Counts,
 }
 
 impl Endpoint {
     pub(crate) fn new(id: u64, spec: EndpointSpec, since: Option<Timestamp>, ewma: f64, now: Timestamp) -> Self {
-        Self { id, spec, in_flight: 0, since, active: Active::Unknown, against: 0, ewma, seen: now }
+        let total = Counts::default();
+        Self { id, spec, in_flight: 0, since, active: Active::Unknown, against: 0, ewma, seen: now, total }
     }
 
     /// The average as it stands: with nothing heard it falls, so that whoever was slow is tried again.

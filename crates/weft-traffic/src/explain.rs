@@ -35,7 +35,7 @@ pub struct Candidate {
     pub route: String,
     /// `orders/weft.toml:31`.
     pub place: String,
-    /// `component api`, `files /srv/assets`, `redirect 308 /new`.
+    /// `component api`, `files /srv/assets`, `redirect 308 /new`, `upstream legacy`.
     pub action: String,
     /// The revision that a component runs, as `sha256:` and hexadecimal digits.
     pub revision: Option<String>,
@@ -83,7 +83,13 @@ impl Table {
             if found.route.has_rest() {
                 first.params.push(("*".to_owned(), found.rest.to_owned()));
             }
-            first.policy = found.route.spec.origins.iter().map(origin).collect();
+            let spec = &found.route.spec;
+            first.policy = spec.origins.iter().map(origin).collect();
+            if matches!(spec.action, Action::Upstream(_)) {
+                first.policy.extend(
+                    spec.policy.unsaid(&["retry", "breaker", "hedge", "balance"], &spec.origins).iter().map(origin),
+                );
+            }
         }
         Explanation { request, miss: found.err().map(|miss| miss_text(&miss)), candidates, omitted }
     }
@@ -110,6 +116,7 @@ fn candidate(route: &CompiledRoute, lost: Option<String>) -> Candidate {
         }
         Action::Files(files) => (format!("files {}", files.root.display()), None),
         Action::Redirect { to, status } => (format!("redirect {status} {to}"), None),
+        Action::Upstream(upstream) => (format!("upstream {}", upstream.name), None),
     };
     Candidate {
         application: route.spec.application.to_string(),

@@ -3,6 +3,7 @@
 //! ```text
 //! every 10 s:  < 80 % good of ≥ 10 answers ─► out for 30 s × times, at most 300 s       worst first,
 //!              a clean sweep             ─► one time less                               at most half, never the last
+//! at once:     5 failures in a row       ─► out, just so
 //! ```
 
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub struct Options {
     pub success_min: Ratio,
     /// But only after so many answers in the sweep.
     pub calls_min: u32,
+    /// Or after so many failures in a row, at once. 0: never for that.
+    pub failures_max: u32,
     /// The time between sweeps.
     pub sweep: Duration,
     /// How long it is out, multiplied by how often it was.
@@ -30,6 +33,7 @@ pub struct Options {
 impl Options {
     pub const SUCCESS_MIN: Ratio = Ratio::percent(80);
     pub const CALLS_MIN: u32 = 10;
+    pub const FAILURES_MAX: u32 = 5;
     pub const SWEEP: Duration = Duration::from_secs(10);
     pub const EJECTION: Duration = Duration::from_secs(30);
     pub const EJECTION_MAX: Duration = Duration::from_secs(300);
@@ -41,6 +45,7 @@ impl Default for Options {
         Self {
             success_min: Self::SUCCESS_MIN,
             calls_min: Self::CALLS_MIN,
+            failures_max: Self::FAILURES_MAX,
             sweep: Self::SWEEP,
             ejection: Self::EJECTION,
             ejection_max: Self::EJECTION_MAX,
@@ -54,6 +59,10 @@ impl Default for Options {
 pub struct Record {
     /// Answers since the last sweep.
     pub counts: Counts,
+    /// Failures since the last good answer.
+    pub in_a_row: u32,
+    /// How often it was ejected since the start.
+    pub ejections: u64,
     /// How often it was ejected, less one for each clean sweep since.
     pub times: u32,
     /// Out until then.
@@ -68,7 +77,17 @@ impl Record {
             true => self.counts.good += 1,
             false => self.counts.bad += 1,
         }
+        self.in_a_row = if good { 0 } else { self.in_a_row.saturating_add(1) };
     }
+
+    fn eject(&mut self, options: &Options, now: Timestamp) {
+        self.times = self.times.saturating_add(1);
+        self.ejections += 1;
+        self.in_a_row = 0;
+        let wait = options.ejection.saturating_mul(self.times).min(options.ejection_max);
+        self.ejected = Some(now.saturating_add(wait));
+    }
+
     pub fn in_use(&self) -> bool {
         self.ejected.is_none() && !self.down
     }
@@ -87,13 +106,21 @@ pub fn sweep(options: &Options, now: Timestamp, records: &mut [Record]) -> bool 
             break;
         }
         room -= 1;
-        let record = &mut records[at];
-        record.times = record.times.saturating_add(1);
-        let wait = options.ejection.saturating_mul(record.times).min(options.ejection_max);
-        record.ejected = Some(now.saturating_add(wait));
+        records[at].eject(options, now);
     }
     records.iter_mut().for_each(|record| record.counts = Counts::default());
     back || ejected > 0
+}
+
+/// Ejects one that has failed so often in a row that no sweep needs to be waited for. Answers whether it did.
+pub fn strike(options: &Options, now: Timestamp, records: &mut [Record], at: usize) -> bool {
+    let record = records[at];
+    let struck = options.failures_max > 0 && record.in_a_row >= options.failures_max && record.in_use();
+    let out = struck && room(options, records) > 0;
+    if out {
+        records[at].eject(options, now);
+    }
+    out
 }
 
 fn release(options: &Options, now: Timestamp, records: &mut [Record]) -> bool {
@@ -104,11 +131,16 @@ fn release(options: &Options, now: Timestamp, records: &mut [Record]) -> bool {
                 record.ejected = None;
                 any = true;
             }
-            None if !is_bad(options, record) => record.times = record.times.saturating_sub(1),
+            None if is_clean(options, record) => record.times = record.times.saturating_sub(1),
             _ => {}
         }
     }
     any
+}
+
+/// One that was asked, and does not fail.
+fn is_clean(options: &Options, record: &Record) -> bool {
+    record.in_a_row == 0 && record.counts.good > 0 && !is_bad(options, record)
 }
 
 fn is_bad(options: &Options, record: &Record) -> bool {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use weft_types::{Context, Name};
 
-use crate::{Policy, feature::Features};
+use crate::{Policy, Upstream, feature::Features};
 
 /// Where in which file something was written, so that a conflict can show both lines. Lines and columns from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum Action {
     /// A component's HTTP handler. The context is built once, for callers without identity.
     Component(Arc<Context>),
     Files(Files),
+    /// A service that is not WebAssembly.
+    Upstream(Upstream),
     /// `to` may hold `:param`s of the path.
     Redirect {
         to: Arc<str>,

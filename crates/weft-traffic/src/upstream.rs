@@ -108,31 +108,20 @@ fn is_host(host: &str) -> bool {
     host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
 }
 
-/// A route's upstream.
+/// What a route's requests are passed on to.
 #[derive(Debug, Clone)]
 pub struct Upstream {
     /// What the door finds it by: a target whose `function` begins with [`Upstream::FUNCTION`], which no component has.
     pub context: Arc<Context>,
-    /// Never empty, each once.
-    pub endpoints: Arc<[UpstreamAddress]>,
+    /// What people call it: its name in the manifest, or its endpoints.
+    pub name: Arc<str>,
 }
 
 impl Upstream {
-    /// More endpoints than this in one route are refused.
+    /// More endpoints than this in one upstream are refused.
     pub const ENDPOINTS_MAX: usize = 256;
     /// The colon and the missing interface tell it from a function of a component.
     pub const FUNCTION: &str = "upstream:";
-}
-
-impl fmt::Display for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut between = "";
-        for endpoint in self.endpoints.iter() {
-            write!(f, "{between}{endpoint}")?;
-            between = " ";
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

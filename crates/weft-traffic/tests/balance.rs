@@ -159,7 +159,8 @@ fn ejection_lasts_longer_each_time_and_heals() {
         let ejected = balancer.views(at(now)).nth(2).and_then(|view| view.ejected);
         if let Some(until) = ejected {
             assert!(got.contains_key("c"));
-            spans.push(until.since(at(now)).as_secs());
+            // It was ejected at some moment of the last ten seconds.
+            spans.push(until.since(at(now)).as_secs().next_multiple_of(10));
             while balancer.views(at(now)).any(|view| view.ejected.is_some()) {
                 now += 10_000;
                 balancer.sweep(at(now));
@@ -234,4 +235,32 @@ proptest! {
             None => prop_assert!(views.iter().zip(&weights).all(|(view, weight)| !view.eligible || *weight == 0)),
         }
     }
+}
+
+#[test]
+fn one_that_is_down_costs_few_retries_and_is_left_out_after_five_failures_in_a_row() {
+    let mut balancer = balancer(&[spec("up", 1), spec("down", 1)]);
+    let mut first = Vec::new();
+    for n in 0..120_000 {
+        let pick = balancer.choose(at(n), mix(n), &[]).expect("an endpoint");
+        let down = &*pick.address == "down";
+        first.extend(down.then_some(n));
+        balancer.answered(at(n), pick.id, Duration::ZERO, !down);
+        balancer.done(pick.id);
+        if balancer.views(at(n)).any(|view| view.ejected.is_some()) {
+            break;
+        }
+    }
+    assert_eq!(first.len(), 5, "{first:?}");
+    let gaps: Vec<u64> = first.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().all(|gap| *gap > 6_000), "asked again only when the penalty has faded: {first:?}");
+}
+
+#[test]
+fn failures_in_a_row_never_eject_the_last() {
+    let mut balancer = balancer(&[spec("a", 1), spec("b", 1)]);
+    let _ = shares(&mut balancer, 0, 1_000, |_| (Duration::ZERO, false));
+    let out = balancer.views(at(1_000)).filter(|view| view.ejected.is_some()).count();
+    assert_eq!(out, 1);
+    assert!(balancer.choose(at(1_000), 7, &[]).is_some());
 }

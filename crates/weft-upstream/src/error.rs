@@ -22,6 +22,10 @@ pub(crate) fn of_request(error: legacy::Error) -> Fault {
         return Fault::new(own.code, Ran::Maybe).detail(own.detail.clone());
     }
     let detail = chain(&error);
+    // In TLS 1.3 a client has sent its request by the time that a server tells it that it is not welcome.
+    if is_unwelcome(&error) {
+        return Fault::new(code::UPSTREAM_UNREACHABLE, Ran::No).detail(detail).source(error);
+    }
     // RFC 9113, 8.7: such a stream was not processed.
     if reason(&error) == Some(Reason::REFUSED_STREAM) {
         return Fault::new(code::UPSTREAM_LOST, Ran::No).detail(detail).source(error);
@@ -50,6 +54,28 @@ pub(crate) fn class(fault: &Fault) -> Class {
     }
 }
 
+/// Whether the service did not believe who we are.
+fn is_unwelcome(error: &(dyn StdError + 'static)) -> bool {
+    use rustls::AlertDescription::{
+        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
+        DecryptError, UnknownCA, UnsupportedCertificate,
+    };
+    let inner = find::<io::Error>(error).and_then(io::Error::get_ref);
+    let Some(rustls::Error::AlertReceived(alert)) = inner.and_then(|inner| inner.downcast_ref()) else { return false };
+    matches!(
+        alert,
+        AccessDenied
+            | BadCertificate
+            | CertificateExpired
+            | CertificateRequired
+            | CertificateRevoked
+            | CertificateUnknown
+            | DecryptError
+            | UnknownCA
+            | UnsupportedCertificate
+    )
+}
+
 /// Whether what came is no HTTP, and not merely too little of it.
 fn is_wrong(error: &(dyn StdError + 'static)) -> bool {
     let parsed = find::<hyper::Error>(error).is_some_and(|error| error.is_parse() && !error.is_incomplete_message());
@@ -69,7 +95,7 @@ fn reason(error: &(dyn StdError + 'static)) -> Option<Reason> {
 }
 
 /// An error with its causes, for the operator.
-fn chain(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let (mut text, mut at) = (error.to_string(), error.source());
     while let Some(error) = at {
         let cause = error.to_string();

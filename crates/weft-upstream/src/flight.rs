@@ -17,6 +17,9 @@ pub(crate) struct State {
     pub(crate) balancer: Balancer,
     pub(crate) breaker: Option<Breaker>,
     pub(crate) budget: Budget,
+    /// Since the start.
+    pub(crate) retries: u64,
+    pub(crate) retries_refused: u64,
 }
 
 pub(crate) struct Flight {
@@ -81,7 +84,7 @@ impl Drop for Flight {
 /// A caller's fault says nothing of the upstream either: it is our client's, since a 4xx is a good answer here.
 fn settle(breaker: &mut Breaker, now: Timestamp, pass: Pass, class: Option<Class>, senses: &Senses) {
     match class {
-        Some(class @ (Class::Ok | Class::Failure)) => breaker.record(now, pass, class, (senses.random)()),
+        Some(class @ (Class::Ok | Class::Failure)) => breaker.record(now, pass, class, senses.draw()),
         _ => breaker.cancel(now, pass),
     }
 }

@@ -38,13 +38,15 @@ impl Head {
         // The body says its own length, and the connection is made with another host.
         headers.remove(header::CONTENT_LENGTH);
         let host = headers.remove(header::HOST);
-        forget_claims(&mut headers);
-        let client = extensions.get::<ClientAddress>().map(|client| client.0.ip().to_canonical().to_string());
-        set(&mut headers, FORWARDED_FOR, client.as_deref());
-        set(&mut headers, FORWARDED_PROTO, uri.scheme_str());
-        let written = host.as_ref().and_then(|host| host.to_str().ok());
-        let host = uri.authority().map(http::uri::Authority::as_str).or(written).map(str::to_owned);
-        set(&mut headers, FORWARDED_HOST, host.as_deref());
+        // Without it a gateway that knows its proxies has said in the headers who is calling.
+        if let Some(client) = extensions.get::<ClientAddress>() {
+            forget_claims(&mut headers);
+            set(&mut headers, FORWARDED_FOR, Some(&client.0.ip().to_canonical().to_string()));
+            set(&mut headers, FORWARDED_PROTO, uri.scheme_str());
+            let written = host.as_ref().and_then(|host| host.to_str().ok());
+            let host = uri.authority().map(http::uri::Authority::as_str).or(written).map(str::to_owned);
+            set(&mut headers, FORWARDED_HOST, host.as_deref());
+        }
         let via = if version >= Version::HTTP_2 { "2 weft" } else { "1.1 weft" };
         headers.append(header::VIA, HeaderValue::from_static(via));
         let path = uri.path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));

@@ -15,9 +15,12 @@ mod connect;
 mod error;
 mod flight;
 mod forward;
+mod health;
 mod options;
 mod replay;
 mod upstream;
 
-pub use options::{Options, Senses, Silent, Tried, Watch};
-pub use upstream::Upstream;
+pub use health::Checking;
+pub use options::{Call, Endpoint, Health, Options, Senses, Silent, Tried, Watch};
+pub use upstream::{Status, Upstream};
+pub use weft_dial::{Identity, PemError, Roots, Tls};

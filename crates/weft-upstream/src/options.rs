@@ -3,17 +3,51 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
-use rustls::pki_types::CertificateDer;
-use weft_traffic::{Policy, balance, breaker, budget, retry};
-use weft_types::{Clock, Code, Context, Timestamp, Trace};
+use weft_dial::{Identity, Roots};
+use weft_traffic::{Policy, UpstreamAddress, balance, breaker, budget, retry};
+use weft_types::{Clock, Code, Context, Randomness, Timestamp, Trace};
+
+/// One place where a service is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    pub address: UpstreamAddress,
+    /// Its share of the calls beside the others'. 0: none.
+    pub weight: u32,
+}
+
+/// How endpoints are asked whether they are well: a GET now and then, which is to be answered with a 2xx in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    pub path: http::uri::PathAndQuery,
+    /// What `Host` says; `None`: the endpoint's own.
+    pub host: Option<http::HeaderValue>,
+    /// From one question to the next, of each endpoint.
+    pub interval: Duration,
+    /// Longest wait for the head of an answer.
+    pub timeout: Duration,
+}
+
+/// How one call is made, where many share an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    pub retry: retry::Options,
+    /// It may be repeated, whatever its method.
+    pub idempotent: bool,
+}
+
+impl Call {
+    /// What a route's policy says of its calls.
+    pub fn of(policy: &Policy) -> Self {
+        Self { retry: policy.retry.options(), idempotent: policy.retry.idempotent }
+    }
+}
 
 /// How one upstream is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    pub retry: retry::Options,
+    /// For calls that say nothing else.
+    pub call: Call,
     pub budget: budget::Options,
-    /// Every call may be repeated, whatever its method.
-    pub idempotent: bool,
     /// `None`: there is none.
     pub breaker: Option<breaker::Options>,
     pub balance: balance::Options,
@@ -22,8 +56,12 @@ pub struct Options {
     /// Idle connections kept for each endpoint, and for how long.
     pub idle_max: usize,
     pub idle: Duration,
-    /// Trusted beside the platform's own certificate authorities.
-    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Whose certificates are believed.
+    pub roots: Roots,
+    /// Who we say we are, where the service asks.
+    pub identity: Option<Arc<Identity>>,
+    /// `None`: nobody is asked whether it is well.
+    pub health: Option<Health>,
 }
 
 impl Options {
@@ -35,18 +73,19 @@ impl Options {
     /// Informational responses before an answer. More are `upstream-bad-answer`.
     pub const INFORMATIONAL_MAX: usize = 32;
 
-    /// What a route's policy says of its upstream.
+    /// What a policy says of an upstream.
     pub fn of(policy: &Policy) -> Self {
         Self {
-            retry: policy.retry.options(),
+            call: Call::of(policy),
             budget: policy.retry.budget(),
-            idempotent: policy.retry.idempotent,
             breaker: policy.breaker.options(),
             balance: policy.balance.options(),
             connect_timeout: Self::CONNECT_TIMEOUT,
             idle_max: Self::IDLE_MAX,
             idle: Self::IDLE,
-            extra_roots: Vec::new(),
+            roots: Roots::default(),
+            identity: None,
+            health: None,
         }
     }
 }
@@ -61,15 +100,27 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Senses {
     pub clock: Arc<dyn Clock>,
-    /// Uniform, new with each call.
-    pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
+    pub random: Arc<dyn Randomness>,
     pub watch: Arc<dyn Watch>,
 }
 
 impl Senses {
     /// Randomness of the operating system, and nobody who is told.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, random: Arc::new(rand::random), watch: Arc::new(Silent) }
+        Self { clock, random: Arc::new(Drawn), watch: Arc::new(Silent) }
+    }
+
+    pub(crate) fn draw(&self) -> u64 {
+        self.random.next() as u64
+    }
+}
+
+/// Randomness seeded by the operating system.
+struct Drawn;
+
+impl Randomness for Drawn {
+    fn next(&self) -> u128 {
+        rand::random()
     }
 }
 

@@ -28,7 +28,7 @@ use weft_traffic::{
     balance::{self, Balancer, EndpointId, EndpointSpec},
     breaker::{self, Breaker},
     budget::Budget,
-    retry::{self, Decision, Ended, Try},
+    retry::{self, Decision, Ended, Stop, Try},
 };
 use weft_types::{
     Class, Context, Fault, Invocation, Invoke, Outcome, Payload, Pending, Ran, Reply, Retry, SpanId, Timestamp, Trace,
@@ -36,7 +36,7 @@ use weft_types::{
 };
 
 use crate::{
-    Options, Senses, Tried, answer,
+    Call, Endpoint, Options, Senses, Tried, answer,
     connect::Connector,
     error,
     flight::{Flight, State},
@@ -44,21 +44,34 @@ use crate::{
     replay::{self, Replay},
 };
 
-type Pool = Client<Connector, replay::Copy>;
+pub(crate) type Pool = Client<Connector, replay::Copy>;
 
 /// Longest wait for a Head, whatever a deadline says: arithmetic on moments must not overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A service that is not WebAssembly, at one or several endpoints. One for all who call it.
 pub struct Upstream {
-    endpoints: BTreeMap<Arc<str>, UpstreamAddress>,
-    options: Options,
-    senses: Senses,
-    state: Arc<Mutex<State>>,
+    pub(crate) endpoints: BTreeMap<Arc<str>, UpstreamAddress>,
+    pub(crate) options: Options,
+    pub(crate) senses: Senses,
+    pub(crate) state: Arc<Mutex<State>>,
     /// HTTP/1.1, and HTTP/2 where TLS has agreed on it.
     pool: Pool,
     /// HTTP/2 with prior knowledge.
     h2: Pool,
+}
+
+/// An upstream at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    pub now: Timestamp,
+    pub endpoints: Vec<balance::View>,
+    /// `None`: there is none.
+    pub breaker: Option<breaker::View>,
+    /// Tries after the first, since the start.
+    pub retries: u64,
+    /// Retries for which the budget had nothing left.
+    pub retries_refused: u64,
 }
 
 /// A call as each of its tries sees it.
@@ -71,31 +84,50 @@ struct Asked<'a> {
 }
 
 impl Upstream {
-    /// Connects to nothing yet. All endpoints have the same weight.
-    pub fn new(endpoints: &[UpstreamAddress], options: Options, senses: Senses) -> Self {
-        let named = |endpoint: &UpstreamAddress| (Arc::from(endpoint.to_string()), endpoint.clone());
-        let endpoints: BTreeMap<Arc<str>, _> = endpoints.iter().map(named).collect();
+    /// Connects to nothing yet.
+    pub fn new(endpoints: &[Endpoint], options: Options, senses: Senses) -> Self {
+        let spec = |endpoint: &Endpoint| EndpointSpec {
+            address: endpoint.address.to_string().into(),
+            weight: endpoint.weight,
+            locality: Locality::default(),
+        };
+        let specs: Vec<EndpointSpec> = endpoints.iter().map(spec).collect();
         let mut balancer = Balancer::new(options.balance, Locality::default());
-        let spec =
-            |address: &Arc<str>| EndpointSpec { address: address.clone(), weight: 1, locality: Locality::default() };
-        balancer.update(senses.clock.now(), &endpoints.keys().map(spec).collect::<Vec<_>>());
-        let state = State { balancer, breaker: options.breaker.map(Breaker::new), budget: Budget::new(options.budget) };
-        let tls = Arc::new(Tls::new(options.extra_roots.clone()));
+        balancer.update(senses.clock.now(), &specs);
+        let addresses = endpoints.iter().map(|endpoint| endpoint.address.clone());
+        let endpoints = specs.into_iter().map(|spec| spec.address).zip(addresses).collect();
+        let (breaker, budget) = (options.breaker.map(Breaker::new), Budget::new(options.budget));
+        let state = State { balancer, breaker, budget, retries: 0, retries_refused: 0 };
+        let tls = Arc::new(Tls::with(options.roots.clone(), options.identity.clone()));
         let (pool, h2) = (pool(&options, &tls, false), pool(&options, &tls, true));
         Self { endpoints, options, senses, state: Arc::new(Mutex::new(state)), pool, h2 }
     }
 
-    /// The endpoints as they stand, for the metrics and for people.
+    /// As it stands, for the metrics and for people.
+    pub fn status(&self) -> Status {
+        let now = self.senses.clock.now();
+        let mut state = self.state.lock();
+        Status {
+            now,
+            endpoints: state.balancer.views(now).collect(),
+            breaker: state.breaker.as_mut().map(|breaker| breaker.view(now)),
+            retries: state.retries,
+            retries_refused: state.retries_refused,
+        }
+    }
+
+    /// The endpoints as they stand.
     pub fn endpoints(&self) -> Vec<balance::View> {
-        self.state.lock().balancer.views(self.senses.clock.now()).collect()
+        self.status().endpoints
     }
 
-    /// The breaker as it stands; `None`: there is none.
-    pub fn breaker(&self) -> Option<breaker::View> {
-        self.state.lock().breaker.as_mut().map(|breaker| breaker.view(self.senses.clock.now()))
+    /// Where this wire's connections are kept.
+    pub(crate) fn pool(&self, wire: Wire) -> &Pool {
+        if wire == Wire::H2c { &self.h2 } else { &self.pool }
     }
 
-    async fn run(&self, call: Invocation) -> Outcome {
+    /// Makes one call with retries of its own.
+    pub async fn call(&self, call: Invocation, by: Call) -> Outcome {
         let Invocation { payload, deadline, trace, idempotency, context, .. } = call;
         let Payload::Http(request) = payload else {
             let fault = Fault::new(code::INTERNAL, Ran::No).detail("an upstream takes HTTP requests only");
@@ -103,7 +135,7 @@ impl Upstream {
         };
         let (parts, body) = request.into_parts();
         let head = Head::new(parts);
-        let idempotent = self.options.idempotent || idempotency.is_some() || retry::idempotent(&head.method);
+        let idempotent = by.idempotent || idempotency.is_some() || retry::idempotent(&head.method);
         let body = Replay::new(body);
         let left = deadline.since(self.senses.clock.now()).min(LONGEST);
         let (until, mut attempt) = (Instant::now() + left, NonZeroU32::MIN);
@@ -121,7 +153,7 @@ impl Upstream {
             let outcome = self.attempt(&asked, flight, body.again()).await;
             let other_target = tried.len() < self.endpoints.len();
             let now = Try { attempt, idempotent, body: body.state(), other_target, deadline };
-            match self.again(now, &outcome) {
+            match self.again(by, now, &outcome) {
                 Some(wait) => sleep(wait).await,
                 None => {
                     body.settle();
@@ -146,7 +178,7 @@ impl Upstream {
                 return Err(Fault::new(code::BREAKER_OPEN, Ran::No).retry(Retry::After(wait)));
             }
         };
-        match state.balancer.choose(now, (self.senses.random)(), tried) {
+        match state.balancer.choose(now, self.senses.draw(), tried) {
             Some(pick) => Ok(Flight::new((pick.id, pick.address), now, &self.state, &self.senses, pass)),
             None => {
                 if let (Some(breaker), Some(pass)) = (&mut state.breaker, pass) {
@@ -158,11 +190,8 @@ impl Upstream {
     }
 
     async fn attempt(&self, asked: &Asked<'_>, mut flight: Flight, body: replay::Copy) -> Outcome {
-        let trace = Trace {
-            parent: Some(asked.trace.span),
-            span: SpanId((self.senses.random)().max(1)),
-            ..asked.trace.clone()
-        };
+        let trace =
+            Trace { parent: Some(asked.trace.span), span: SpanId(self.senses.draw().max(1)), ..asked.trace.clone() };
         let answered = self.exchange(asked, &flight, &trace, body).await;
         let answered = answered.and_then(|response| answer::check(&response).map(|()| response));
         let class = match &answered {
@@ -214,8 +243,7 @@ impl Upstream {
                 full.notify_one();
             }
         });
-        let pool = if to.wire == Wire::H2c { &self.h2 } else { &self.pool };
-        let sent: ResponseFuture = pool.request(request);
+        let sent: ResponseFuture = self.pool(to.wire).request(request);
         tokio::select! {
             biased;
             () = flood.notified() => Err(error::bad("it sent informational responses without end")),
@@ -227,7 +255,7 @@ impl Upstream {
     }
 
     /// How long to wait before the next try; `None`: the answer stands.
-    fn again(&self, tried: Try, outcome: &Outcome) -> Option<Duration> {
+    fn again(&self, by: Call, tried: Try, outcome: &Outcome) -> Option<Duration> {
         let ended = match &outcome.reply {
             // What the Retry-After tells our client is not what we wait ourselves.
             Err(fault) if fault.code == code::UPSTREAM_UNREACHABLE => Ended::NotRun(Retry::Now),
@@ -235,11 +263,17 @@ impl Upstream {
             _ => Ended::of(outcome, None),
         };
         let now: Timestamp = self.senses.clock.now();
-        let random = (self.senses.random)();
-        match self.options.retry.decide(now, tried, ended, random, &mut self.state.lock().budget) {
+        let random = self.senses.draw();
+        let mut state = self.state.lock();
+        match by.retry.decide(now, tried, ended, random, &mut state.budget) {
             Decision::Again { wait, because } => {
+                state.retries += 1;
                 tracing::debug!(%because, attempt = tried.attempt.get(), "an upstream is tried again");
                 Some(wait)
+            }
+            Decision::Stop(Stop::BudgetSpent) => {
+                state.retries_refused += 1;
+                None
             }
             Decision::Stop(_) => None,
         }
@@ -248,7 +282,7 @@ impl Upstream {
 
 impl Invoke for Upstream {
     fn invoke(&self, call: Invocation) -> Pending<'_, Outcome> {
-        Box::pin(self.run(call))
+        Box::pin(self.call(call, self.options.call))
     }
 }
 

@@ -230,7 +230,7 @@ async fn the_breaker_opens_sends_nothing_and_heals() {
     clock.advance(Duration::from_secs(2));
     assert_eq!(response(call_until(&upstream, get("/"), far).await).status(), 200);
     assert_eq!(response(call_until(&upstream, get("/"), far).await).status(), 200);
-    assert_eq!(upstream.breaker().expect("a breaker").state.as_str(), "closed");
+    assert_eq!(upstream.status().breaker.expect("a breaker").state.as_str(), "closed");
 }
 
 #[tokio::test]

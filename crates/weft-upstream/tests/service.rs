@@ -28,7 +28,7 @@ use tokio::{
     sync::Notify,
 };
 use weft_types::{Body, Fault, ManualClock, Outcome, Ran, SystemClock, Timestamp, code};
-use weft_upstream::Options;
+use weft_upstream::{Options, Roots};
 
 type Sent = UnsyncBoxBody<Bytes, hyper::Error>;
 
@@ -167,7 +167,7 @@ async fn who_leaves_closes_the_connection() {
     drop(response(outcome));
     closed.notified().await;
     assert_eq!(upstream.endpoints()[0].in_flight, 0);
-    assert_eq!(upstream.breaker().expect("a breaker").consecutive, 0, "it says nothing of the upstream");
+    assert_eq!(upstream.status().breaker.expect("a breaker").consecutive, 0, "it says nothing of the upstream");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_request_that_breaks_is_its_callers_fault_and_not_sent_again() {
     let outcome = call(&upstream, request("PUT", "/", broken.boxed_unsync())).await;
     assert_eq!(outcome.class, weft_types::Class::CallerFault);
     assert_eq!((fault(outcome).code, raw.seen()), (code::CLIENT_GONE, 1));
-    assert_eq!(upstream.breaker().expect("a breaker").consecutive, 0);
+    assert_eq!(upstream.status().breaker.expect("a breaker").consecutive, 0);
 }
 
 #[tokio::test]
@@ -287,7 +287,7 @@ async fn tls_is_verified_and_the_protocol_agreed_on() {
     for (protocols, version) in [(&[&b"h2"[..], b"http/1.1"][..], "HTTP/2.0"), (&[&b"http/1.1"[..]][..], "HTTP/1.1")] {
         let (port, certificate) = secure(protocols).await;
         let url = [format!("https://localhost:{port}")];
-        let options = Options { extra_roots: vec![certificate], ..Options::default() };
+        let options = Options { roots: Roots::Platform(vec![certificate]), ..Options::default() };
         let trusting = upstream_with(&url, options, Arc::new(SystemClock::new()));
         let response = response(call(&trusting, get("/")).await);
         assert_eq!(saw(&response, "x-version"), version);

@@ -10,7 +10,7 @@ use weft_control::Current;
 use weft_types::{Digest, Name, code};
 
 use super::{Admin, answer::problem};
-use crate::{deploy::Part, keeper::KeepError};
+use crate::{deploy::Part, keeper::KeepError, upstreams};
 
 type Told<T> = Result<T, Box<Problem>>;
 
@@ -32,8 +32,14 @@ impl Admin {
         let summaries = self.summaries().await?;
         let world = node.world.lock();
         let application = |summary: ApplicationSummary| {
-            let parts = world.running.get(&summary.name).map_or(&[][..], |running| &running.parts);
-            ApplicationStatus { components: parts.iter().map(|part| component_status(part)).collect(), summary }
+            let running = world.running.get(&summary.name);
+            let parts = running.map_or(&[][..], |running| &running.parts);
+            let upstreams = running.map(|running| running.upstreams()).unwrap_or_default();
+            ApplicationStatus {
+                components: parts.iter().map(|part| component_status(part)).collect(),
+                upstreams: upstreams.into_iter().map(|gated| upstreams::status(gated)).collect(),
+                summary,
+            }
         };
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -140,6 +146,7 @@ fn shown(route: &weft_traffic::RouteSpec) -> Route {
             weft_traffic::Action::Component(context) => format!("component {}", context.target.component),
             weft_traffic::Action::Files(files) => format!("files {}", files.root.display()),
             weft_traffic::Action::Redirect { to, status } => format!("redirect {status} {to}"),
+            weft_traffic::Action::Upstream(upstream) => format!("upstream {}", upstream.name),
         },
         place: route.place.to_string(),
     }

@@ -10,16 +10,19 @@ mod route;
 mod shard;
 mod tally;
 mod tenant;
+mod upstream;
 
 pub use component::{ComponentMeter, Counts};
 pub use node::{CodeFrom, Count, Level, NodeMeter, StoreMeter};
 pub use render::CONTENT_TYPE;
 pub use route::{Method, RouteMeter};
 pub use tenant::{OTHERS, TENANTS_MAX};
+pub use upstream::{BreakerReading, ENDPOINTS_MAX, EndpointReading, UpstreamReading, UpstreamSource};
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
 };
 
 use weft_types::Name;
@@ -36,7 +39,6 @@ pub struct Build {
 }
 
 /// Every meter of this process. Handles keep their series alive; this only finds them again.
-#[derive(Debug)]
 pub struct Metrics {
     build: Build,
     shards: usize,
@@ -45,6 +47,13 @@ pub struct Metrics {
     components: Mutex<BTreeMap<(Name, Name), Weak<ComponentMeter>>>,
     routes: Mutex<BTreeMap<RouteLabels, Weak<RouteMeter>>>,
     stores: Mutex<BTreeMap<String, Weak<StoreMeter>>>,
+    upstreams: OnceLock<Arc<dyn UpstreamSource>>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
 }
 
 impl Metrics {
@@ -60,6 +69,7 @@ impl Metrics {
             components: Mutex::default(),
             routes: Mutex::default(),
             stores: Mutex::default(),
+            upstreams: OnceLock::new(),
         })
     }
 
@@ -88,6 +98,11 @@ impl Metrics {
     /// The meter of a store engine, by its name in node.toml or `embedded`.
     pub fn store(&self, name: &str) -> Arc<StoreMeter> {
         find(&self.stores, name.to_owned(), || StoreMeter::new(name.to_owned(), self.shards))
+    }
+
+    /// Names who knows how upstreams stand. Once; a second one is not asked.
+    pub fn upstreams(&self, source: Arc<dyn UpstreamSource>) {
+        let _ = self.upstreams.set(source);
     }
 
     /// Every series as OpenMetrics text, to be sent as [`CONTENT_TYPE`].

@@ -11,7 +11,7 @@ use prometheus_client::{
 use weft_types::Class;
 
 use super::{
-    CodeFrom, ComponentMeter, Metrics,
+    CodeFrom, ComponentMeter, Metrics, UpstreamReading,
     component::ComponentReading,
     families::{counters, gauge, gauges, histograms, info, one_counter},
     latency::Reading,
@@ -42,7 +42,8 @@ impl Collector for Everything {
         node(&self.0, &mut out)?;
         stores(&self.0, &mut out)?;
         routes(&self.0, &mut out)?;
-        components(&self.0, &mut out)
+        components(&self.0, &mut out)?;
+        upstreams(&self.0, &mut out)
     }
 }
 
@@ -212,6 +213,73 @@ fn tenants(read: &[(Labels<'_>, ComponentReading)], out: &mut DescriptorEncoder<
     let named = each().filter(|([.., (_, tenant)], _)| !tenant.is_empty());
     let peak = named.map(|(labels, used)| (labels, used.memory_peak as f64));
     gauges(out, "weft_tenant_guest_memory_peak_bytes", "Largest linear memory that a call of the tenant met", peak)
+}
+
+fn upstreams(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let all: Vec<_> = metrics.upstreams.get().map(|source| source.read()).unwrap_or_default();
+    let all: Vec<_> = all.into_iter().map(UpstreamReading::bounded).collect();
+    requests(&all, out)?;
+    type Of = fn(&UpstreamReading) -> u64;
+    let counts: [(&str, &str, Of); 2] = [
+        ("weft_upstream_retries", "Tries of calls to an upstream after the first", |one| one.retries),
+        ("weft_upstream_retries_refused", "Retries for which the budget had nothing left", |one| one.retries_refused),
+    ];
+    for (name, help, of) in counts {
+        counters(out, name, help, all.iter().map(|one| (upstream_labels(one), of(one))))?;
+    }
+    let levels: [(&str, &str, Of); 2] = [
+        ("weft_upstream_active", "Calls of an upstream between admission and End", |one| one.active),
+        ("weft_upstream_waiting", "Calls that wait for a place at an upstream", |one| one.waiting),
+    ];
+    for (name, help, of) in levels {
+        gauges(out, name, help, all.iter().map(|one| (upstream_labels(one), of(one) as f64)))?;
+    }
+    breakers(&all, out)
+}
+
+fn upstream_labels(one: &UpstreamReading) -> Labels<'_> {
+    [("application", one.application.as_str()), ("upstream", &*one.upstream)]
+}
+
+fn requests(all: &[UpstreamReading], out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let each = || {
+        all.iter().flat_map(|one| {
+            let [application, upstream] = upstream_labels(one);
+            one.endpoints
+                .iter()
+                .map(move |endpoint| ([application, upstream, ("endpoint", &*endpoint.endpoint)], endpoint))
+        })
+    };
+    let tries = each().flat_map(|([application, upstream, endpoint], one)| {
+        [("ok", one.ok), ("failure", one.failures)]
+            .map(|(class, count)| ([application, upstream, endpoint, ("class", class)], count))
+    });
+    counters(out, "weft_upstream_tries", "Tries of calls to an endpoint that were answered or failed", tries)?;
+    let ejections = each().map(|(labels, one)| (labels, one.ejections));
+    counters(out, "weft_upstream_ejections", "Times that an endpoint was left out for a while", ejections)?;
+    let up = each().map(|(labels, one)| (labels, f64::from(u8::from(one.up))));
+    gauges(out, "weft_upstream_endpoint_up", "Whether calls may go to an endpoint", up)?;
+    let active = each().map(|(labels, one)| (labels, one.active as f64));
+    gauges(out, "weft_upstream_endpoint_active", "Tries between their choice of an endpoint and their End", active)
+}
+
+fn breakers(all: &[UpstreamReading], out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let each = || all.iter().filter_map(|one| Some((upstream_labels(one), one.breaker?)));
+    let states = each().flat_map(|([application, upstream], breaker)| {
+        ["closed", "open", "probing"].map(|state| {
+            let is = f64::from(u8::from(breaker.state == state));
+            ([application, upstream, ("state", state)], is)
+        })
+    });
+    gauges(out, "weft_breaker_state", "1 for the state that a breaker is in", states)?;
+    counters(
+        out,
+        "weft_breaker_opens",
+        "Times that a breaker opened",
+        each().map(|(labels, one)| (labels, one.opens)),
+    )?;
+    let refused = each().map(|(labels, one)| (labels, one.refused));
+    counters(out, "weft_breaker_refused", "Calls that an open breaker refused", refused)
 }
 
 /// A histogram without observations is twenty lines about nothing.

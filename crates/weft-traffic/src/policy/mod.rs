@@ -134,6 +134,34 @@ impl Policy {
         };
         Resolution { policy, origins: std::mem::take(&mut levels.origins) }
     }
+
+    /// What holds though nobody said it: every field of `parts`, such as `breaker`, that `origins` lacks, each with the
+    /// origin `default`.
+    pub fn unsaid(&self, parts: &[&str], origins: &[Told]) -> Vec<Told> {
+        let all = [
+            self.retry.shown(),
+            self.breaker.shown(),
+            self.rate_limit.shown(),
+            self.adaptive.shown(),
+            self.shedding.shown(),
+            self.hedge.shown(),
+            self.balance.shown(),
+        ];
+        let wanted = |field: &str| field.split_once('.').is_some_and(|(part, _)| parts.contains(&part));
+        let unsaid = |field: &str| origins.iter().all(|(said, ..)| *said != field);
+        let fields = all.into_iter().flatten().filter(|(field, _)| wanted(field) && unsaid(field));
+        fields.map(|(field, value)| (field, value, "default".to_owned())).collect()
+    }
+}
+
+/// One field: its name, its value as a manifest would have it, and where it was said.
+pub type Told = (&'static str, String, String);
+
+impl Resolution {
+    /// Whether some level said anything of this part, such as `breaker`.
+    pub fn says(&self, part: &str) -> bool {
+        self.origins.iter().any(|(field, ..)| field.split('.').next() == Some(part) && field.len() > part.len())
+    }
 }
 
 /// The levels being folded, and what has been learnt of origins.

@@ -76,6 +76,11 @@ macro_rules! part {
                 let base = Self::default();
                 Self { $($field: levels.said(concat!($prefix, ".", $key), |p: &Patch| p.$get.$field, base.$field),)* }
             }
+
+            /// Every field and its value, as a manifest would have it.
+            pub(super) fn shown(&self) -> Vec<(&'static str, String)> {
+                vec![$((concat!($prefix, ".", $key), self.$field.shown()),)*]
+            }
         }
     };
 }
@@ -173,6 +178,16 @@ part! {
         ejection "ejection": bool = true;
         /// Below this share of good answers.
         success "success": Ratio = outlier::Options::SUCCESS_MIN;
+        /// But only after so many answers between two looks.
+        calls "calls": u32 = outlier::Options::CALLS_MIN;
+        /// Or after so many failures in a row. 0: never for that.
+        failures "failures": u32 = outlier::Options::FAILURES_MAX;
+        /// The time between two looks.
+        #[serde(with = "units::duration")]
+        sweep "sweep": Duration = outlier::Options::SWEEP;
+        /// How long one is left out, multiplied by how often it was, at most ten times.
+        #[serde(with = "units::duration")]
+        out "out": Duration = outlier::Options::EJECTION;
     }
 }
 
@@ -236,7 +251,15 @@ impl Hedge {
 impl Balance {
     pub fn options(&self) -> balance::Options {
         let none = if self.ejection { outlier::Options::EJECTED_MAX } else { Ratio::ZERO };
-        let outlier = outlier::Options { success_min: self.success, ejected_max: none, ..outlier::Options::default() };
+        let outlier = outlier::Options {
+            success_min: self.success,
+            calls_min: self.calls,
+            failures_max: self.failures,
+            sweep: self.sweep,
+            ejection: self.out,
+            ejection_max: self.out.saturating_mul(10),
+            ejected_max: none,
+        };
         let (slow_start, spread) = (self.slow_start, self.locality);
         balance::Options { slow_start, spread, outlier, ..balance::Options::default() }
     }

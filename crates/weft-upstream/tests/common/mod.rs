@@ -28,7 +28,7 @@ use weft_types::{
     Body, ClientAddress, Clock, Context, Digest, Fault, Invocation, InvocationId, Invoke, Name, Origin, Outcome,
     Payload, Reply, SpanId, SystemClock, Target, Timestamp, Trace, TraceId,
 };
-use weft_upstream::{Options, Senses, Upstream};
+use weft_upstream::{Endpoint, Options, Senses, Upstream};
 
 /// A raw service. What it does with each connection is given; dropped, it listens no more.
 pub(crate) struct Raw {
@@ -116,7 +116,8 @@ pub(crate) fn upstream(urls: &[String]) -> Upstream {
 }
 
 pub(crate) fn upstream_with(urls: &[String], options: Options, clock: Arc<dyn Clock>) -> Upstream {
-    let endpoints: Vec<_> = urls.iter().map(|url| url.parse().expect("an endpoint")).collect();
+    let endpoint = |url: &String| Endpoint { address: url.parse().expect("an endpoint"), weight: 1 };
+    let endpoints: Vec<_> = urls.iter().map(endpoint).collect();
     Upstream::new(&endpoints, options, Senses::new(clock))
 }
 

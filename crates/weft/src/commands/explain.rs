@@ -85,6 +85,9 @@ fn shown(explanation: &Explanation) -> String {
     }
     let winner = explanation.candidates.iter().find(|candidate| candidate.lost.is_none());
     text.extend(winner.map(|winner| won(winner, &explanation.services)));
+    if let Some(upstream) = &explanation.upstream {
+        text.push_str(&format!("\n  upstream\n{}", super::upstreams::shown(upstream, "    ")));
+    }
     let lost = |candidate: &Candidate| {
         let why = candidate.lost.clone()?;
         Some(vec![format!("    {}", candidate.route), format!("({})", candidate.place), why])

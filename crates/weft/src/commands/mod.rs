@@ -13,6 +13,7 @@ pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod up;
+mod upstreams;
 
 use weft_types::code;
 

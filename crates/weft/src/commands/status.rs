@@ -60,6 +60,10 @@ fn node(status: &Node) -> String {
     rows.extend(status.applications.iter().map(application));
     text.push('\n');
     text.push_str(&output::table(&rows));
+    for of in status.applications.iter().filter(|of| !of.upstreams.is_empty()) {
+        text.push_str(&format!("\nupstreams of {}\n", of.summary.name));
+        text.extend(of.upstreams.iter().map(|upstream| super::upstreams::shown(upstream, "  ")));
+    }
     text
 }
 

@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+pub(crate) mod service;
+
 use tempfile::TempDir;
 
 /// Far longer than anything here takes: a test that waits so long has failed.

@@ -1,0 +1,58 @@
+//! Services that are not WebAssembly, as a node sees them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An upstream at one moment. Counts are since it was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct UpstreamStatus {
+    /// As the manifest names it, or its endpoints.
+    #[schema(example = "legacy")]
+    pub name: String,
+    pub active: u64,
+    pub waiting: u64,
+    /// Tries after the first.
+    pub retries: u64,
+    /// Retries for which the budget had nothing left.
+    pub retries_refused: u64,
+    /// Absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerStatus>,
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct BreakerStatus {
+    /// `closed`, `open` or `probing`.
+    #[schema(example = "closed")]
+    pub state: String,
+    /// Why it opened last; empty if it never did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(example = "7 failures in a row")]
+    pub cause: String,
+    /// How long it stays open at most, in milliseconds; 0 unless it is open.
+    pub open_ms: u64,
+    pub opens: u64,
+    /// Calls that it refused.
+    pub refused: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct EndpointStatus {
+    #[schema(example = "http://10.1.0.4:8080")]
+    pub address: String,
+    /// `in use`, `starting`, `ejected`, `unhealthy` or `idle`.
+    #[schema(example = "in use")]
+    pub state: String,
+    pub weight: u32,
+    /// Answers, and failures to answer.
+    pub requests: u64,
+    pub failures: u64,
+    pub ejections: u64,
+    pub active: u64,
+    /// The average time to the first byte of an answer, with a penalty for failures, in microseconds.
+    pub latency_us: u64,
+}

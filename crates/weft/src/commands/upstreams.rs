@@ -1,0 +1,41 @@
+//! Upstreams, as `weft status` and `weft explain` show them.
+
+use weft_api::{BreakerStatus, EndpointStatus, UpstreamStatus};
+
+use crate::output;
+
+/// A line for the upstream and its breaker, and one for each endpoint.
+pub(crate) fn shown(upstream: &UpstreamStatus, indent: &str) -> String {
+    let UpstreamStatus { name, active, waiting, retries, .. } = upstream;
+    let breaker = upstream.breaker.as_ref().map_or_else(|| "none".to_owned(), breaker);
+    let mut text =
+        format!("{indent}{name}: {active} active, {waiting} waiting, {retries} retries, breaker {breaker}\n");
+    let head = ["endpoint", "state", "weight", "requests", "failures", "ejections", "active", "latency"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(upstream.endpoints.iter().map(endpoint));
+    rows.iter_mut().for_each(|row| row[0].insert_str(0, &format!("{indent}  ")));
+    text.push_str(&output::table(&rows));
+    text
+}
+
+fn breaker(breaker: &BreakerStatus) -> String {
+    let BreakerStatus { state, cause, open_ms, opens, refused } = breaker;
+    match (opens, open_ms) {
+        (0, _) => state.clone(),
+        (_, 0) => format!("{state} (opened {opens} times, last because {cause}; {refused} refused)"),
+        _ => format!("{state} for {open_ms} ms (opened {opens} times, last because {cause}; {refused} refused)"),
+    }
+}
+
+fn endpoint(endpoint: &EndpointStatus) -> Vec<String> {
+    vec![
+        endpoint.address.clone(),
+        endpoint.state.clone(),
+        endpoint.weight.to_string(),
+        endpoint.requests.to_string(),
+        endpoint.failures.to_string(),
+        endpoint.ejections.to_string(),
+        endpoint.active.to_string(),
+        format!("{:.1} ms", endpoint.latency_us as f64 / 1e3),
+    ]
+}
