@@ -426,7 +426,9 @@ fn check_refuses_what_cannot_be_and_says_where() {
     }
     let counted = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&counted);
-    let service = Service::raw(([127, 0, 0, 1], 0).into(), move |_| drop(seen.fetch_add(1, SeqCst)));
+    let service = Service::raw(([127, 0, 0, 1], 0).into(), move |_| {
+        seen.fetch_add(1, SeqCst);
+    });
     let folder = folder(&legacy(&[&service], ""));
     let (exit, out, err) = run(&["check", folder.path().to_str().expect("text")]);
     assert_eq!((exit, counted.load(SeqCst)), (0, 0), "nothing is connected to: {out}{err}");
