@@ -186,10 +186,11 @@ impl Edge {
                     Some(body) => exchange.body(body, policy, peer)?,
                 };
                 let rewrite = feature::rewrite(&found, parts.uri.query());
-                if matches!(found.route.spec.action, Action::Upstream(_)) {
+                let outside = matches!(found.route.spec.action, Action::Upstream(_));
+                drop(found);
+                if outside {
                     self.introduce(exchange.client, peer, &mut parts);
                 }
-                drop(found);
                 place(&mut parts, exchange.client, authority);
                 if let Some(features) = exchange.features() {
                     feature::enter(features, rewrite, &mut parts);
