@@ -21,7 +21,7 @@ use hyper::body::Incoming;
 use weft_traffic::{
     Action, CompiledRoute, Miss, RequestHead, Table, Upstream,
     forwarded::{self, Client, Forwarding},
-    gcra::Subject,
+    gcra::By,
 };
 use weft_types::{
     Blame, Body, Class, ClientAddress, Clock, Code, Context, Fault, Invocation, InvocationId, Invoke, Origin, Outcome,
@@ -32,6 +32,7 @@ use crate::{
     Observer, Randomness, answer, authority,
     exchange::{Answered, Exchange},
     feature, files,
+    guard::{self, Arrived, Said, Verdict, Waiting},
     handler::{Handler, Peer, Refuse},
     hop,
     inflow::{Inflow, Meter, Wire},
@@ -65,6 +66,8 @@ pub(crate) enum Step {
     Answered(Response<Body>, Option<Code>),
     Call(Box<Request<Body>>, Arc<Context>, Timestamp),
     Files(Box<Wanted>),
+    /// Its guard asks somebody who is calling.
+    Ask(Box<Waiting>),
 }
 
 /// A static file that a request asks for.
@@ -106,8 +109,12 @@ impl Handler for Edge {
         (exchange, step)
     }
 
-    async fn answer(self: Arc<Self>, (exchange, step): (Exchange, Step)) -> Response<Tail> {
+    async fn answer(self: Arc<Self>, (mut exchange, mut step): (Exchange, Step)) -> Response<Tail> {
+        if let Step::Ask(asked) = step {
+            step = Box::pin(self.ask(&mut exchange, *asked)).await;
+        }
         match step {
+            Step::Ask(_) => unreachable!("a guard is asked once"),
             Step::Answered(response, code) => self.finish(exchange, response, None, code, Class::CallerFault),
             Step::Call(request, context, deadline) => self.call(exchange, request, context, deadline).await,
             Step::Files(wanted) => Box::pin(self.file(exchange, *wanted)).await,
@@ -134,13 +141,14 @@ impl Edge {
             answered: None,
             quota: None,
             asked: None,
+            identity: None,
             senses: Arc::clone(&self.senses),
         };
         let body = Some(body).filter(|body| !body.is_end_stream());
         (exchange, parts, body)
     }
 
-    /// Checks the head, finds its route, and does what needs no waiting.
+    /// Checks the head, and does what needs no waiting.
     fn enter(
         &self,
         exchange: &mut Exchange,
@@ -157,6 +165,18 @@ impl Edge {
         if let Some(step) = feature::preflight(exchange, &authority, &parts) {
             return Ok(step);
         }
+        self.go(exchange, peer, Arrived { parts, body, authority }, None)
+    }
+
+    /// Finds the route and enters it. `verdict`: the route's guard has been asked before, and says this.
+    pub(crate) fn go(
+        &self,
+        exchange: &mut Exchange,
+        peer: &Peer,
+        arrived: Arrived,
+        verdict: Option<Verdict>,
+    ) -> Result<Step, Problem> {
+        let Arrived { mut parts, body, authority } = arrived;
         let table = Arc::clone(&exchange.table);
         let found = table.find(&RequestHead {
             host: authority.as_str(),
@@ -173,13 +193,33 @@ impl Edge {
             feature::admit(features, exchange.client)?;
             exchange.asked = feature::arrive(features, &parts);
         }
-        if found.route.spec.policy.rate_limit.rate.is_some() {
+        let policy = &found.route.spec.policy;
+        let (limited, asks) = (policy.rate_limit.rate.is_some(), policy.auth.asks());
+        // Addresses are counted first: whoever guesses credentials is to be stopped, too.
+        let first = !asks || policy.rate_limit.by == By::Address;
+        if limited && first && verdict.is_none() {
+            self.limit(exchange, found.route)?;
+        }
+        if asks {
+            let checked = match verdict {
+                Some(verdict) => verdict.map(Said::Pass),
+                None => guard::check(found.route, &parts, peer, exchange.started),
+            };
+            match checked.map_err(|denial| guard::problem(exchange, *denial))? {
+                Said::Pass(identity) => exchange.identity = identity,
+                Said::Later(verdict) => {
+                    drop(found);
+                    let (arrived, peer) = (Arrived { parts, body, authority }, peer.clone());
+                    return Ok(Step::Ask(Box::new(Waiting { verdict, arrived, peer })));
+                }
+            }
+        }
+        if limited && !first {
             self.limit(exchange, found.route)?;
         }
         match &found.route.spec.action {
             Action::Component(context) | Action::Upstream(Upstream { context, .. }) => {
-                let policy = &found.route.spec.policy;
-                let context = Arc::clone(context);
+                let context = guard::context(context, exchange.identity.as_ref());
                 let deadline = exchange.started.saturating_add(policy.timeout);
                 let body = match body {
                     None => weft_types::empty(),
@@ -195,6 +235,7 @@ impl Edge {
                 if let Some(features) = exchange.features() {
                     feature::enter(features, rewrite, &mut parts);
                 }
+                guard::tell(&mut parts.headers, exchange.identity.as_ref());
                 Ok(Step::Call(Box::new(Request::from_parts(parts, body)), context, deadline))
             }
             Action::Redirect { to, status } => Ok(redirect(&found.location(to), parts.uri.query(), *status)),
@@ -223,7 +264,8 @@ impl Edge {
 
     /// Counts the request at its route's rate limit.
     fn limit(&self, exchange: &mut Exchange, route: &CompiledRoute) -> Result<(), Problem> {
-        let subject = Subject { address: Some(exchange.client.address), ..Subject::default() };
+        let known = exchange.identity.clone();
+        let subject = guard::subject(known.as_deref(), exchange.client.address);
         let (current, randomness) = (|| self.table.load_full(), &*self.senses.randomness);
         let quota = self.rates.check(&exchange.table, current, route, exchange.started, &subject, randomness);
         exchange.quota = quota;
@@ -354,6 +396,7 @@ fn check(memo: &mut authority::Memo, peer: &Peer, parts: &mut Parts) -> Result<h
     }
     let authority = authority::find(memo, peer, parts.version, &parts.uri, &mut parts.headers).map_err(refused)?;
     hop::strip(&mut parts.headers);
+    guard::strip(&mut parts.headers);
     parts.headers.remove(header::EXPECT);
     if parts.version >= Version::HTTP_2 {
         // In HTTP/1 it would be no part of the value: what comes after us might see another one (RFC 9113, 8.2.1).

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use http::{Method, StatusCode, Version};
 use weft_traffic::{CompiledRoute, Table, feature::Features, forwarded::Client};
-use weft_types::{Class, Code, InvocationId, Timestamp, Trace, code};
+use weft_types::{Class, Code, Identity, InvocationId, Timestamp, Trace, code};
 
 use crate::{edge::Senses, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, status::status};
 
@@ -29,6 +29,8 @@ pub(crate) struct Exchange {
     pub(crate) quota: Option<Quota>,
     /// Of a route with features: what the request's head decides about its answer.
     pub(crate) asked: Option<Box<Asked>>,
+    /// Who was proven to be calling, on a route that asks.
+    pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) senses: Arc<Senses>,
 }
 

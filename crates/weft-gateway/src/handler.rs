@@ -6,17 +6,20 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
-use weft_types::{Body, Code, Fault, InvocationId, Timestamp};
+use weft_types::{Body, ClientCertificate, Code, Fault, InvocationId, Timestamp};
 
 use crate::{problem::Problem, pulse::Pulse};
 
 /// Facts about a connection that hold for all of its requests.
+#[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) local: SocketAddr,
     /// Whoever connected. With a proxy in front of us, that proxy.
     pub(crate) remote: SocketAddr,
     pub(crate) secure: bool,
+    /// Its client's, where the listener asks for one.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Answers, in whole, for a request that could not even be read.

@@ -6,7 +6,7 @@
 //!   proxy    whose connection it is, where a balancer in front says so
 //!   conn     TLS · which HTTP · hyper · closing in peace          pulse: what a connection waits for, since when
 //!     streams  those of an HTTP/2 connection: unread ones end, and clients that give up most are sent away
-//!     edge     who is calling · head checked → route → Invocation → Outcome          authority · hop · trace · inflow
+//!     edge     who is calling · head checked → route → Invocation → Outcome          authority · hop · guard · trace · inflow
 //!       answer · tail    an answer as long as it says, its exchange told of at its end      problem · status
 //! ```
 //!
@@ -22,6 +22,7 @@ mod feature;
 mod files;
 mod flow;
 mod gateway;
+mod guard;
 mod handler;
 mod heard;
 mod hop;

@@ -359,7 +359,7 @@ fn admit<H: Handler>(
     let shared = Arc::clone(shared);
     let serve = async move |mut stream: TcpStream| {
         let Some(remote) = whose(&mut stream, remote, &pulse, &member.crowd).await else { return };
-        let peer = Peer { pulse: Arc::clone(&pulse), local, remote, secure: tls.is_some() };
+        let peer = Peer { pulse: Arc::clone(&pulse), local, remote, secure: tls.is_some(), certificate: None };
         match tls {
             None => conn::serve(stream, peer, None, shared, pulse).await,
             Some(tls) => match conn::until_told(&pulse, tls.accept(stream)).await {

@@ -25,13 +25,15 @@ pub(crate) struct Problem {
     pub(crate) close: bool,
     /// The `Allow` of a 405, the `Content-Range` of a 416.
     extra: Option<HeaderValue>,
+    /// The `WWW-Authenticate` of a 401.
+    challenges: Vec<HeaderValue>,
     /// What was wrong, for the log. May be empty.
     pub(crate) why: &'static str,
 }
 
 impl Problem {
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, retry: code.info().retry, close: false, extra: None, why: "" }
+        Self { code, retry: code.info().retry, close: false, extra: None, challenges: Vec::new(), why: "" }
     }
 
     pub(crate) fn of(fault: &Fault) -> Self {
@@ -69,6 +71,12 @@ impl Problem {
         self
     }
 
+    #[must_use]
+    pub(crate) fn challenges(mut self, challenges: Vec<HeaderValue>) -> Self {
+        self.challenges = challenges;
+        self
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         status(self.code)
     }
@@ -95,6 +103,9 @@ impl Problem {
         if let Some(extra) = &self.extra {
             let name = if status == StatusCode::METHOD_NOT_ALLOWED { header::ALLOW } else { header::CONTENT_RANGE };
             headers.insert(name, extra.clone());
+        }
+        for challenge in &self.challenges {
+            headers.append(header::WWW_AUTHENTICATE, challenge.clone());
         }
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

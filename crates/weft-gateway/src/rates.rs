@@ -168,6 +168,7 @@ mod tests {
             action: Action::Redirect { to: "/".into(), status: 308 },
             features: None,
             policy: Policy { rate_limit: RateLimit { rate, ..RateLimit::default() }, ..Policy::default() },
+            guard: None,
             origins: Vec::new(),
             place: Place { file: "weft.toml".into(), line: 1, column: 1 },
         }

@@ -18,6 +18,7 @@ use weft_types::{Context, Digest, Name, Priority, Target};
 
 use crate::{
     Features,
+    auth_resolve::Auth,
     author::{Build, Files, Folder, Isolation, Policy, Redirect, Store},
     outbound::Outbound,
     upstream::{Destination, Forward, Upstream},
@@ -33,6 +34,9 @@ pub struct Application {
     #[serde(default)]
     pub policy: Policy,
     pub stores: BTreeMap<Name, Store>,
+    /// How callers prove who they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub auth: BTreeMap<Name, Auth>,
     pub components: BTreeMap<Name, Component>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub upstreams: BTreeMap<Name, Upstream>,
@@ -199,6 +203,7 @@ impl Application {
             application: Self::FORM,
             policy: Policy::default(),
             stores,
+            auth: BTreeMap::new(),
             components: BTreeMap::from([(name.clone(), component)]),
             upstreams: BTreeMap::new(),
             routes: vec![Route::everything(name.clone())],
@@ -227,7 +232,7 @@ impl Application {
 
     /// The policy of a component's calls that come through no route.
     pub fn component_policy(&self, component: &Name) -> Resolution {
-        let of_component = self.components.get(component).map(|c| c.policy).unwrap_or_default();
+        let of_component = self.components.get(component).map(|c| c.policy.clone()).unwrap_or_default();
         self.resolve(component, &of_component, None)
     }
 
@@ -268,7 +273,7 @@ impl Application {
         let (application, of_route) = (Patch::from(&self.policy), Patch::from(&route.policy));
         match &route.answer {
             Answer::Component(name) => {
-                let of_component = self.components.get(name).map(|c| c.policy).unwrap_or_default();
+                let of_component = self.components.get(name).map(|c| c.policy.clone()).unwrap_or_default();
                 self.resolve(name, &of_component, Some((level, &route.policy)))
             }
             Answer::Upstream(Forward::To(name)) => {
@@ -294,6 +299,7 @@ impl Application {
             action: self.action(at, route, revision, policy.priority),
             policy,
             features: route.features.lower(&route.path),
+            guard: None,
             origins,
             place,
         }

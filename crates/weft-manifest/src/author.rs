@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::auth::Auth;
 use crate::{
+    auth::AuthUse,
     feature::{Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
     policy::{Breaker, PriorityWord, RateLimit, Retry, Shedding},
     upstream::{Upstream, Written},
@@ -41,6 +43,10 @@ pub struct Manifest {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"x-form": "name"}))]
     pub upstream: BTreeMap<String, Upstream>,
+    /// How callers prove who they are, by name. Routes name what they demand in `policy`.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"x-form": "name"}))]
+    pub auth: BTreeMap<String, Auth>,
     /// What answers HTTP requests: one `[[route]]` table each.
     #[serde(default)]
     pub route: Vec<Route>,
@@ -74,7 +80,7 @@ pub struct Manifest {
 }
 
 /// Limits on calls. The most specific level wins for each key: route, component, application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-table" = "policy"))]
 pub struct Policy {
@@ -122,10 +128,11 @@ pub struct Policy {
     #[schemars(extend("x-unsupported" = "nothing is hedged by this version yet"))]
     #[serde(skip_serializing)]
     pub hedge: Option<Later>,
-    /// Who may call.
-    #[schemars(extend("x-unsupported" = "callers are not authenticated by this version yet"))]
-    #[serde(skip_serializing)]
-    pub auth: Option<Later>,
+    /// Who may call: the name of a declaration of `[auth]`, a list of names of which one must prove the caller, a table,
+    /// or `"none"` where the level above demands one.
+    #[schemars(extend("examples" = ["staff"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthUse>,
     /// Faults injected on purpose.
     #[schemars(extend("x-unsupported" = "faults are not injected by this version yet"))]
     #[serde(skip_serializing)]
@@ -427,6 +434,7 @@ impl From<&Policy> for weft_traffic::Patch {
             retry: policy.retry.unwrap_or_default().into(),
             breaker: policy.breaker.unwrap_or_default().into(),
             rate_limit: policy.rate_limit.unwrap_or_default().into(),
+            auth: policy.auth.as_ref().map(Into::into),
             ..Self::default()
         }
     }

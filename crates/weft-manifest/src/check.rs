@@ -152,6 +152,12 @@ impl Checker<'_> {
     /// Groups of keys of which exactly one is given.
     fn one_of(&mut self, schema: &Value, entries: &[Entry], place: &Place) {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+        let name = properties.values().find_map(|p| p.get("x-one-of")?.as_str());
+        let (nothing, label, first_label, second_label) = match name {
+            Some("keys") => ("where the keys are", "no keys", "first", "second"),
+            Some("auth") => ("what proves who is calling", "proves nothing", "first", "second"),
+            _ => ("what answers", "nothing answers this", "first answer", "second answer"),
+        };
         let group: Vec<&str> =
             properties.iter().filter(|(_, p)| p.get("x-one-of").is_some()).map(|(k, _)| k.as_str()).collect();
         let given: Vec<&Entry> = entries.iter().filter(|entry| group.contains(&entry.key.as_str())).collect();
@@ -161,27 +167,16 @@ impl Checker<'_> {
         match given.as_slice() {
             _ if group.is_empty() => {}
             [] => {
-                let message = format!("`{}` does not say what answers", shown(&place.path));
-                let problem = Problem::at(
-                    self.source,
-                    place.span.clone(),
-                    code::MANIFEST_MISSING,
-                    message,
-                    "nothing answers this",
-                );
+                let message = format!("`{}` does not say {nothing}", shown(&place.path));
+                let problem = Problem::at(self.source, place.span.clone(), code::MANIFEST_MISSING, message, label);
                 self.problems.push(problem.help(help));
             }
             [_] => {}
             [first, second, ..] => {
                 let message = format!("`{}` and `{}` exclude each other", first.key, second.key);
-                let problem = Problem::at(
-                    self.source,
-                    second.key_span.clone(),
-                    code::MANIFEST_DUPLICATE,
-                    message,
-                    "second answer",
-                );
-                self.problems.push(problem.mark(first.key_span.clone(), "first answer").help(help));
+                let problem =
+                    Problem::at(self.source, second.key_span.clone(), code::MANIFEST_DUPLICATE, message, second_label);
+                self.problems.push(problem.mark(first.key_span.clone(), first_label).help(help));
             }
         }
     }

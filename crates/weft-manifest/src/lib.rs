@@ -35,6 +35,8 @@ pub mod author;
 pub mod node;
 
 mod application;
+mod auth;
+mod auth_resolve;
 mod check;
 mod disk;
 mod feature;
@@ -61,6 +63,8 @@ mod variable;
 use std::path::{Path, PathBuf};
 
 pub use application::{Answer, Application, BareGrants, Component, Grants, Limits, Origin, Route};
+pub use auth::{Algorithm, AuthUse};
+pub use auth_resolve::{Auth, Jwt, Keys};
 pub use author::{Build, Files, Folder, Isolation, Language, Redirect, Store, StoreKind};
 pub use disk::Disk;
 pub use feature::{Coding, Compression, Cors, Features, RequestHeaders, ResponseHeaders, Rewrite};

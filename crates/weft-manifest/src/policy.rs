@@ -25,10 +25,7 @@ pub struct RateLimit {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
     /// Who shares one limit.
-    #[schemars(extend("default" = "route", "x-later" = {
-        "identity": "callers are not authenticated by this version yet",
-        "tenant": "tenants are not told apart by HTTP in this version yet",
-    }))]
+    #[schemars(extend("default" = "route"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<RateBy>,
 }
@@ -42,6 +39,10 @@ pub enum RateBy {
     Route,
     /// Each client address; of IPv6 the first 64 bits.
     Address,
+    /// Each caller that `auth` has proven; whoever is nobody, each client address.
+    Identity,
+    /// Each tenant of those.
+    Tenant,
 }
 
 /// Shedding of a standing queue: calls that wait longer than twice the target are shed, and the last to come is served
@@ -173,6 +174,8 @@ impl From<RateLimit> for RateLimitPatch {
         let by = |by| match by {
             RateBy::Route => gcra::By::Route,
             RateBy::Address => gcra::By::Address,
+            RateBy::Identity => gcra::By::Identity,
+            RateBy::Tenant => gcra::By::Tenant,
         };
         Self { rate: said.rate.map(|rate| Some(rate.0)), burst: said.burst.map(Some), by: said.by.map(by) }
     }

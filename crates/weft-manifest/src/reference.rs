@@ -106,6 +106,10 @@ fn kind(property: &Value, root: &Value) -> String {
     let target = follow(property, root);
     let form = text(property, "x-form");
     let form = if form.is_empty() { text(target, "x-form") } else { form };
+    let kinds: Vec<String> = alternatives(target).map(|one| kind(one, root)).collect();
+    if !kinds.is_empty() {
+        return kinds.join(" or ");
+    }
     match text(target, "type") {
         _ if target.get("additionalProperties").is_some_and(Value::is_object) => {
             let each = follow(&target["additionalProperties"], root);

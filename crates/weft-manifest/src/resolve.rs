@@ -39,13 +39,13 @@ pub(crate) fn resolve(
 }
 
 pub(crate) struct Resolver<'a> {
-    source: &'a Source,
+    pub(crate) source: &'a Source,
     pub(crate) author: &'a author::Manifest,
     pub(crate) root: &'a Spot<'a>,
     /// Nothing was left out of `author`.
     whole: bool,
-    folder: &'a Path,
-    disk: Disk,
+    pub(crate) folder: &'a Path,
+    pub(crate) disk: Disk,
     problems: Vec<Problem>,
 }
 
@@ -62,14 +62,23 @@ impl Resolver<'_> {
             }
         }
         let upstreams = self.upstreams(&root.key("upstream"));
+        let mut auth = BTreeMap::new();
+        for (name, declared) in &author.auth {
+            let at = root.key("auth").key(name);
+            if let (Some(name), Some(declared)) = (self.name(name, &at), self.auth(name, declared, &at)) {
+                auth.insert(name, declared);
+            }
+        }
+        self.auth_uses(root);
         let rows = author.route.iter().enumerate();
         let routes = rows.map(|(i, route)| self.route(route, &root.key("route").item(i))).collect::<Vec<_>>();
         let origin = Origin { folder: self.folder.to_owned(), file: Some(self.source.file.clone()) };
         let application = Application {
             application: Application::FORM,
             name: self.name(&author.name, &root.key("name"))?,
-            policy: author.policy.unwrap_or_default(),
+            policy: author.policy.clone().unwrap_or_default(),
             stores,
+            auth,
             components,
             upstreams,
             routes: routes.into_iter().flatten().collect(),
@@ -77,6 +86,7 @@ impl Resolver<'_> {
         };
         if self.whole {
             self.rates(root);
+            self.rates_by_caller(&application, &root.key("route"));
         }
         self.table(&application, &root.key("route"));
         Some(application)
@@ -138,7 +148,7 @@ impl Resolver<'_> {
 
     /// `limits.concurrency` is the same thing as `policy.concurrency` of the component.
     fn component_policy(&mut self, name: &str, component: &author::Component, at: &Spot<'_>) -> author::Policy {
-        let mut policy = component.policy.unwrap_or_default();
+        let mut policy = component.policy.clone().unwrap_or_default();
         let limit = component.limits.and_then(|limits| limits.concurrency);
         if let (Some(_), Some(_)) = (limit, policy.concurrency) {
             let spots = (at.key("limits").key("concurrency"), at.key("policy").key("concurrency"));
@@ -279,7 +289,7 @@ impl Resolver<'_> {
             methods: route.methods.clone(),
             headers: route.headers.clone(),
             answer: answer?,
-            policy: route.policy.unwrap_or_default(),
+            policy: route.policy.clone().unwrap_or_default(),
             features,
             line,
             column,
@@ -320,7 +330,7 @@ impl Resolver<'_> {
 
     /// What is the callee's and not a route's to say, and what only some routes can say.
     fn shared(&mut self, route: &author::Route, at: &Spot<'_>) {
-        let policy = route.policy.unwrap_or_default();
+        let policy = route.policy.clone().unwrap_or_default();
         let callee = callee(route);
         let of_callee = [
             ("concurrency", policy.concurrency.is_some()),
@@ -388,25 +398,25 @@ impl Resolver<'_> {
     /// A limit without a rate limits nothing: that may not pass in silence.
     fn rates(&mut self, root: &Spot<'_>) {
         let author = self.author;
-        let of = |policy: Option<author::Policy>| policy.and_then(|policy| policy.rate_limit);
-        let rated = |policy: Option<author::Policy>| of(policy).is_some_and(|limit| limit.rate.is_some());
-        let component = |name: &String| author.component.get(name).and_then(|component| component.policy);
-        let routed = |name: &str| author.route.iter().any(|r| rated(r.policy) && r.component.as_deref() == Some(name));
-        let above = rated(author.policy);
+        let of = |policy: &Option<author::Policy>| policy.as_ref().and_then(|policy| policy.rate_limit);
+        let rated = |policy: &Option<author::Policy>| of(policy).is_some_and(|limit| limit.rate.is_some());
+        let component = |name: &String| author.component.get(name).is_some_and(|component| rated(&component.policy));
+        let routed = |name: &str| author.route.iter().any(|r| rated(&r.policy) && r.component.as_deref() == Some(name));
+        let above = rated(&author.policy);
         let below =
-            || author.component.values().any(|c| rated(c.policy)) || author.route.iter().any(|r| rated(r.policy));
+            || author.component.values().any(|c| rated(&c.policy)) || author.route.iter().any(|r| rated(&r.policy));
         let mut idle = Vec::new();
-        if of(author.policy).is_some() && !above && !below() {
+        if of(&author.policy).is_some() && !above && !below() {
             idle.push(root.key("policy"));
         }
         for (name, said) in &author.component {
-            if of(said.policy).is_some() && !(above || rated(said.policy) || routed(name)) {
+            if of(&said.policy).is_some() && !(above || rated(&said.policy) || routed(name)) {
                 idle.push(root.key("component").key(name).key("policy"));
             }
         }
         for (i, route) in author.route.iter().enumerate() {
-            let beside = route.component.as_ref().and_then(component);
-            if of(route.policy).is_some() && !(above || rated(beside) || rated(route.policy)) {
+            let beside = route.component.as_ref().is_some_and(component);
+            if of(&route.policy).is_some() && !(above || beside || rated(&route.policy)) {
                 idle.push(root.key("route").item(i).key("policy"));
             }
         }

@@ -108,7 +108,7 @@ wibble = true
                ·    ╰── unknown key
              5 │ [policy]
                ╰────
-              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
+              help: the keys here are `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-unknown-key
 
               × unknown key `timeuot` in `policy`
@@ -543,7 +543,7 @@ component = "pai"
                ·    ╰── unknown key
              5 │ [policy]
                ╰────
-              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
+              help: the keys here are `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-type
 
               × `policy.timeout` must be a string, not an integer
@@ -1040,7 +1040,7 @@ fn hostile_text_is_shown_tamely() {
                ·      ╰── unknown key
              4 │ [component.api]
                ╰────
-              help: the keys here are `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
+              help: the keys here are `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-type
 
               × `component.api.source` cannot be `a\u{0}b`

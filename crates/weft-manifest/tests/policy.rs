@@ -69,16 +69,6 @@ fn wrong_words_in_a_rate_limit() {
                ·                                             ╰── unknown key
                ╰────
               help: did you mean `burst`?
-            manifest-unsupported
-
-              × `route.policy.rate-limit.by` cannot be `tenant`: tenants are not told apart by HTTP in this version yet
-               ╭─[weft.toml:8:58]
-             7 │ component = "api"
-             8 │ policy = { rate-limit = { rate = "100/w", bust = 2, by = "tenant" } }
-               ·                                                          ────┬───
-               ·                                                              ╰── not served yet
-               ╰────
-              help: this version has `route`, `address`
         "#]],
     );
     bad(

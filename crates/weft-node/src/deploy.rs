@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::MutexGuard;
 use weft_dispatch::{GateOptions, Stage};
 use weft_host::{Component, ComponentSpec, LoadError, Secret};
+use weft_identity::KeyError;
 use weft_manifest::Application;
 use weft_telemetry::metrics::RouteMeter;
 use weft_traffic::{RouteError, RouteSpec, Table};
@@ -17,9 +18,11 @@ use weft_types::{Digest, Name, Target};
 
 use crate::{
     door::{self, Gated, UpstreamShared, UpstreamSpec, Way},
+    identity::Providers,
     load,
     node::Node,
     observe,
+    secrets::AuthSecrets,
 };
 
 /// One application's revision, ready to run. It replaces whatever runs under its name.
@@ -30,6 +33,8 @@ pub struct Deployment {
     pub components: Vec<(ComponentSpec, GateOptions)>,
     pub upstreams: Vec<UpstreamSpec>,
     pub routes: Vec<RouteSpec>,
+    /// By the declaration of `[auth]` that verifies by it.
+    pub auth_secrets: AuthSecrets,
 }
 
 /// One reason why a deployment was refused.
@@ -37,6 +42,8 @@ pub struct Deployment {
 pub enum Refusal {
     #[error("component `{component}` of application `{application}` cannot be run: {source}")]
     Component { application: Name, component: Name, source: LoadError },
+    #[error("`auth.{auth}` of application `{application}` cannot be used: {source}")]
+    Auth { application: Name, auth: Name, source: KeyError },
     #[error(transparent)]
     Route(RouteError),
 }
@@ -120,10 +127,12 @@ impl Node {
     /// Does all that can fail: compiles the routes and loads the components.
     pub(crate) async fn prepare(
         &self,
-        deployments: Vec<Deployment>,
+        mut deployments: Vec<Deployment>,
         remove: &[Name],
     ) -> Result<Prepared<'_>, DeployError> {
         let turn = self.turn.lock().await;
+        let unguarded = deployments.iter_mut().flat_map(|one| self.providers.guard(one).err().unwrap_or_default());
+        let unguarded: Vec<Refusal> = unguarded.collect();
         let mut running = self.world.lock().running.clone();
         remove.iter().for_each(|name| drop(running.remove(name)));
         deployments.iter().for_each(|deployment| drop(running.remove(&deployment.application.name)));
@@ -131,6 +140,7 @@ impl Node {
         let routes = kept.chain(deployments.iter().flat_map(|deployment| deployment.routes.clone())).collect();
         let table = Table::compile(routes);
         let (loaded, mut refusals) = self.load(deployments).await;
+        refusals.extend(unguarded);
         let table = table.unwrap_or_else(|errors| {
             refusals.extend(errors.into_iter().map(Refusal::Route));
             Table::default()
@@ -158,7 +168,7 @@ impl Node {
         let mut found = found.into_iter();
         let mut refusals = Vec::new();
         let mut ready = Vec::with_capacity(deployments.len());
-        for Deployment { application, revision, components, upstreams, routes } in deployments {
+        for Deployment { application, revision, components, upstreams, routes, .. } in deployments {
             let mut parts = Vec::with_capacity(components.len());
             for (spec, gate) in components {
                 let known = found.next().flatten();
@@ -290,6 +300,8 @@ impl World {
 pub fn check(deployments: &[Deployment]) -> Vec<Refusal> {
     let routes = deployments.iter().flat_map(|deployment| deployment.routes.clone()).collect();
     let mut refusals: Vec<Refusal> = Table::compile(routes).err().into_iter().flatten().map(Refusal::Route).collect();
+    let providers = Providers::default();
+    refusals.extend(deployments.iter().flat_map(|one| providers.guard(&mut one.clone()).err().unwrap_or_default()));
     let clock = Arc::new(weft_types::SystemClock::new());
     let mut options = weft_host::HostOptions::new(clock);
     options.services.stores = Arc::new(Arc::new(weft_store::MemoryStore::default()));

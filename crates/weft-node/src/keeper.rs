@@ -222,7 +222,9 @@ impl Keeper {
 /// Whose deployment was refused: of a route that conflicts, the one that wrote it.
 fn blamed(refusal: &Refusal, deployments: &[Deployment]) -> Option<Name> {
     let wrote = |deployment: &&Deployment| match refusal {
-        Refusal::Component { application, .. } => deployment.application.name == *application,
+        Refusal::Component { application, .. } | Refusal::Auth { application, .. } => {
+            deployment.application.name == *application
+        }
         Refusal::Route(error) => deployment.routes.iter().any(|route| route.place == error.place),
     };
     deployments.iter().find(wrote).map(|deployment| deployment.application.name.clone())

@@ -86,6 +86,7 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
         components: application.components.iter().filter_map(component).collect(),
         upstreams: upstreams(application, &routes, secrets),
         routes,
+        auth_secrets: secrets.auth.clone(),
     }
 }
 

@@ -37,6 +37,7 @@ use crate::{
     guest_logs::Sinks,
     guest_meters::EngineMeters,
     guest_spans::Spans,
+    identity::Providers,
     keeper::Keeper,
     metered::Metered,
     observe::{RouteMeters, Watcher},
@@ -66,6 +67,7 @@ pub struct Node {
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) meters: Arc<RouteMeters>,
     pub(crate) world: Mutex<World>,
+    pub(crate) providers: Providers,
     /// Held while a change is prepared and made: one at a time.
     pub(crate) turn: tokio::sync::Mutex<()>,
     fronts: Mutex<Vec<Running>>,
@@ -259,6 +261,7 @@ impl Node {
             table,
             meters,
             world: Mutex::default(),
+            providers: Providers::default(),
             turn: tokio::sync::Mutex::default(),
             fronts: Mutex::default(),
             admin: Mutex::default(),

@@ -13,6 +13,18 @@ use weft_upstream::{Identity, Roots, Tls};
 pub struct Granted {
     pub components: BTreeMap<Name, Given>,
     pub upstreams: BTreeMap<Name, Security>,
+    /// By the declaration of `[auth]` that verifies by it.
+    pub auth: AuthSecrets,
+}
+
+/// Secrets of declarations, none of which can be printed.
+#[derive(Clone, Default)]
+pub struct AuthSecrets(pub BTreeMap<Name, Secret>);
+
+impl std::fmt::Debug for AuthSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// Whom an upstream must prove to be, and who we say we are.
@@ -46,6 +58,8 @@ pub enum SecretError {
     Upstream { application: Name, upstream: Name, source: SecretsError },
     #[error("`tls` of upstream `{upstream}` of application `{application}`: {why}")]
     Tls { application: Name, upstream: Name, why: String },
+    #[error("`auth.{auth}` of application `{application}`: {source}")]
+    Auth { application: Name, auth: Name, source: SecretsError },
     #[error(transparent)]
     Sources(#[from] SecretsError),
 }
@@ -53,7 +67,7 @@ pub enum SecretError {
 impl SecretError {
     pub fn code(&self) -> Code {
         match self {
-            Self::Component { source, .. } | Self::Upstream { source, .. } => source.code(),
+            Self::Component { source, .. } | Self::Upstream { source, .. } | Self::Auth { source, .. } => source.code(),
             Self::Tls { .. } => code::TLS_INVALID,
             Self::Sources(error) => error.code(),
         }
@@ -70,7 +84,10 @@ impl Secrets {
     /// Finds every secret that an application is granted. Read anew each time, so that a changed secret comes with
     /// the next deploy.
     pub fn of(&self, application: &Application) -> Result<Granted, SecretError> {
-        if application.secrets().next().is_none() && application.upstream_secrets().next().is_none() {
+        let needed = application.secrets().next().is_some()
+            || application.upstream_secrets().next().is_some()
+            || application.auth_secrets().next().is_some();
+        if !needed {
             return Ok(Granted::default());
         }
         let all = weft_secrets::Secrets::read(&self.sources)?;
@@ -84,7 +101,7 @@ impl Secrets {
                 Ok(found.into_iter().map(|(key, value)| (key, Secret::new(value))).collect())
             };
             let given = Given { keys: find(&component.grants.secrets)?, env: find(&component.grants.secret_env)? };
-            Ok((name.clone(), given))
+            Ok::<_, SecretError>((name.clone(), given))
         };
         let with_tls = application.upstreams.iter().filter_map(|(name, upstream)| Some((name, upstream.tls.as_ref()?)));
         let secured = |(name, tls): (&Name, &UpstreamTls)| {
@@ -101,9 +118,18 @@ impl Secrets {
                 tls.secrets().map(|(key, secret)| Ok((key, pem(key, secret)?))).collect::<Result<_, SecretError>>()?;
             Ok((name.clone(), secure(&given).map_err(wrong)?))
         };
+        let shared = |(auth, secret): (&Name, &str)| {
+            let missing = || SecretError::Auth {
+                application: application.name.clone(),
+                auth: auth.clone(),
+                source: SecretsError::Missing { key: "secret".to_owned(), name: secret.to_owned() },
+            };
+            Ok::<_, SecretError>((auth.clone(), Secret::new(all.get(secret).cloned().ok_or_else(missing)?)))
+        };
         Ok(Granted {
             components: application.components.iter().map(of).collect::<Result<_, SecretError>>()?,
             upstreams: with_tls.map(secured).collect::<Result<_, SecretError>>()?,
+            auth: AuthSecrets(application.auth_secrets().map(shared).collect::<Result<_, SecretError>>()?),
         })
     }
 

@@ -55,6 +55,7 @@ fn spec(i: u32) -> RouteSpec {
         action: Action::Redirect { to: "/".into(), status: 308 },
         features: None,
         policy: Policy::default(),
+        guard: None,
         origins: vec![],
         place: Place { file: Arc::from("bench"), line: i + 1, column: 1 },
     }

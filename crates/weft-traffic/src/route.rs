@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use weft_types::{Context, Name};
+use weft_types::{Context, Guard, Name};
 
 use crate::{Policy, Upstream, feature::Features};
 
@@ -35,6 +35,8 @@ pub struct RouteSpec {
     pub policy: Policy,
     /// `None`: the route only routes.
     pub features: Option<Arc<Features>>,
+    /// What asks callers who they are. A route whose policy says that they are asked, and that has none, lets nobody in.
+    pub guard: Option<Arc<dyn Guard>>,
     /// `(field, value, origin)`: see [`crate::Resolution`].
     pub origins: Vec<(&'static str, String, String)>,
     pub place: Place,

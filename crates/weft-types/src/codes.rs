@@ -69,6 +69,9 @@ codes! {
     UNAUTHENTICATED     "unauthenticated"      Caller Retry::No, "This needs a token.";
     ADDRESS_REFUSED     "address-refused"      Caller Retry::No, "This route does not answer your address.";
     ORIGIN_REFUSED      "origin-refused"       Caller Retry::No, "Pages of this origin may not read what this route answers.";
+    CREDENTIAL_INVALID  "credential-invalid"   Caller Retry::No, "The credential is not valid here.";
+    CREDENTIAL_EXPIRED  "credential-expired"   Caller Retry::No, "The credential has expired.";
+    FORBIDDEN           "forbidden"            Caller Retry::No, "The caller may not do this.";
     CLIENT_GONE         "client-gone"          Caller Retry::No, "The client left before the answer was complete.";
     RATE_LIMITED        "rate-limited"         Caller SOON, "The caller is over its rate limit.";
     // What an application can get wrong.
@@ -100,6 +103,7 @@ codes! {
     UPSTREAM_UNREACHABLE "upstream-unreachable" Application SOON, "The other service cannot be reached.";
     UPSTREAM_BAD_ANSWER "upstream-bad-answer"  Application Retry::No, "The other service answered with invalid HTTP.";
     UPSTREAM_LOST       "upstream-lost"        Application Retry::Now, "The connection to the other service was lost before its answer was complete.";
+    IDENTITY_UNAVAILABLE "identity-unavailable" Platform SOON, "Who is calling cannot be checked now.";
     BREAKER_OPEN        "breaker-open"         Application SOON, "The other service fails, and is not called for a while.";
     INTERNAL            "internal"             Platform Retry::No, "A fault of Weft's own.";
     // What a manifest, a command or an artefact can get wrong.
@@ -124,6 +128,7 @@ codes! {
     DATA_UNUSABLE       "data-unusable"        Caller Retry::No, "The data folder cannot be used.";
     TLS_INVALID         "tls-invalid"          Caller Retry::No, "The certificate or key cannot be used.";
     SECRET_MISSING      "secret-missing"       Caller Retry::No, "A secret that the application needs was not found.";
+    KEYS_INVALID        "keys-invalid"         Caller Retry::No, "The keys by which callers prove who they are cannot be used.";
     NODE_UNREACHABLE    "node-unreachable"     Caller SOON, "The node cannot be reached.";
     UNKNOWN_APPLICATION "unknown-application"  Caller Retry::No, "The node has no such application.";
     USAGE               "usage"                Caller Retry::No, "The command was used wrongly.";

@@ -58,7 +58,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
     Anonymous,
-    /// An authenticated subject.
+    /// An authenticated subject, as `AUTH/SUBJECT`: the declaration that proved it, and whom it named.
     Identity(Arc<str>),
     /// Another component of this or another application.
     Component {

@@ -7,6 +7,7 @@ mod body;
 mod codes;
 mod fault;
 mod id;
+mod identity;
 mod invocation;
 mod name;
 mod outcome;
@@ -18,6 +19,7 @@ pub use body::{Body, empty, full};
 pub use codes::{CODES, Code, CodeInfo, code};
 pub use fault::{Blame, Fault, Ran, Retry};
 pub use id::{Digest, IdempotencyKey, InvocationId, Key};
+pub use identity::{Checked, ClientCertificate, Denial, Guard, IDENTITY_HEADERS, Identity, Presented};
 pub use invocation::{
     Caller, Chain, ClientAddress, Context, Event, Invocation, Origin, Payload, Priority, Target, Tenant, Values,
 };

@@ -84,6 +84,7 @@ pub fn route(path: &str, methods: &[Method], action: Action) -> RouteSpec {
         action,
         features: None,
         policy: Policy::default(),
+        guard: None,
         origins: Vec::new(),
         place: Place { file: "weft.toml".into(), line: 1, column: 1 },
     }

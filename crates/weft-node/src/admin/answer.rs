@@ -56,6 +56,7 @@ fn status(code: Code) -> u16 {
         code::BODY_TOO_LARGE => 413,
         code::FILE_MISSING
         | code::SECRET_MISSING
+        | code::KEYS_INVALID
         | code::NOT_WASM
         | code::CORE_MODULE
         | code::UNSUPPORTED_COMPONENT
@@ -97,6 +98,7 @@ fn deploy(error: &DeployError) -> Box<Problem> {
     let mut said = match refusals.first() {
         Some(Refusal::Route(route)) => Problem::new(route.code, status(route.code), "").hint(route.help.clone()),
         Some(Refusal::Component { source, .. }) => Problem::new(source.code(), status(source.code()), ""),
+        Some(Refusal::Auth { .. }) => Problem::new(code::KEYS_INVALID, status(code::KEYS_INVALID), ""),
         None => Problem::new(code::INTERNAL, 500, ""),
     };
     said.detail = error.to_string();

@@ -11,8 +11,10 @@ use weft_types::Priority;
 
 use crate::units;
 
+mod auth;
 mod parts;
 
+pub use auth::Auth;
 use parts::Shown;
 pub use parts::{
     Adaptive, AdaptivePatch, Balance, BalancePatch, Breaker, BreakerPatch, Fallback, Hedge, HedgePatch, RateLimit,
@@ -37,6 +39,7 @@ pub struct Patch {
     pub hedge: HedgePatch,
     pub balance: BalancePatch,
     pub fallback: Option<Fallback>,
+    pub auth: Option<Auth>,
 }
 
 /// What holds for one route or call. Every field has a value: nothing is unbounded by omission.
@@ -81,6 +84,9 @@ pub struct Policy {
     /// What is answered where the target cannot. `fallback`, default the error.
     #[serde(default, skip_serializing_if = "is_default")]
     pub fallback: Fallback,
+    /// Who may call. `auth`, default anybody.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub auth: Auth,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -105,6 +111,7 @@ impl Default for Policy {
             hedge: Hedge::default(),
             balance: Balance::default(),
             fallback: Fallback::default(),
+            auth: Auth::default(),
         }
     }
 }
@@ -131,6 +138,7 @@ impl Policy {
             hedge: Hedge::fold(levels),
             balance: Balance::fold(levels),
             fallback: levels.said("fallback", |p| p.fallback.clone(), base.fallback),
+            auth: levels.said("auth", |p| p.auth.clone(), base.auth),
         };
         Resolution { policy, origins: std::mem::take(&mut levels.origins) }
     }

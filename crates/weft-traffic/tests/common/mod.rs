@@ -21,6 +21,7 @@ pub(crate) fn route(line: u32, text: &str) -> RouteSpec {
         action: Action::Redirect { to: "/".into(), status: 308 },
         features: None,
         policy: Policy::default(),
+        guard: None,
         origins: vec![("timeout", "15s".into(), "default".into())],
         place: Place { file: Arc::from("weft.toml"), line, column: 1 },
     }

@@ -146,6 +146,11 @@ pub(crate) fn lower(found: &[Found], secrets: Option<&Secrets>) -> Result<Vec<De
 pub(crate) fn refused(error: &DeployError, found: &[Found]) -> Failure {
     let problem = |refusal: &Refusal| match refusal {
         Refusal::Route(error) => Problem::route(error),
+        Refusal::Auth { application, auth, source } => {
+            let found = found.iter().find(|found| found.application.name == *application);
+            let file = found.map_or_else(|| application.to_string(), |found| found.file.display().to_string());
+            Problem::whole(file, code::KEYS_INVALID, format!("the keys of `auth.{auth}` cannot be used: {source}"))
+        }
         Refusal::Component { application, component, source } => {
             let found = found.iter().find(|found| found.application.name == *application);
             let file = found.map_or_else(|| application.to_string(), |found| found.file.display().to_string());

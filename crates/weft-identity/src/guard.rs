@@ -1,0 +1,116 @@
+//! What stands before a route: the declarations that it names, tried in order, and what it demands of who is proven.
+
+use std::{fmt, sync::Arc};
+
+use http::HeaderValue;
+use weft_types::{Checked, Denial, Guard, Identity, Presented, Timestamp, code};
+
+use crate::{denied::Denied, jwt::Jwt};
+
+/// One declaration of a manifest, ready to be asked.
+pub enum Provider {
+    Jwt(Jwt),
+}
+
+/// What a provider makes of a request.
+pub(crate) enum Found {
+    /// It presents nothing of this kind.
+    Absent,
+    Good(Arc<Identity>),
+    Bad(Denied),
+}
+
+impl Provider {
+    fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Found {
+        match self {
+            Self::Jwt(jwt) => jwt.check(presented.headers, now),
+        }
+    }
+
+    fn challenge(&self, denied: Option<&Denied>) -> Option<HeaderValue> {
+        match self {
+            Self::Jwt(jwt) => jwt.challenge(denied),
+        }
+    }
+}
+
+/// What a route demands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Demand {
+    /// Whoever presents nothing passes too, as nobody.
+    pub optional: bool,
+    /// One of these roles. Empty: any identity will do.
+    pub roles: Vec<Arc<str>>,
+}
+
+/// A route's guard.
+pub struct RouteGuard {
+    providers: Vec<Arc<Provider>>,
+    demand: Demand,
+}
+
+impl RouteGuard {
+    pub fn new(providers: Vec<Arc<Provider>>, demand: Demand) -> Self {
+        Self { providers, demand }
+    }
+
+    /// The first provider that finds a credential good decides. One that was shown and is good for none is refused,
+    /// even where none is needed: whoever sends it thinks that it is somebody.
+    fn decide(&self, presented: &Presented<'_>, now: Timestamp) -> Result<Option<Arc<Identity>>, Box<Denial>> {
+        let mut bad: Vec<Option<Denied>> = Vec::new();
+        for provider in &self.providers {
+            match provider.check(presented, now) {
+                Found::Good(identity) => return self.admit(identity).map(Some),
+                Found::Bad(denied) => bad.push(Some(denied)),
+                Found::Absent => bad.push(None),
+            }
+        }
+        match bad.iter().flatten().max_by_key(|denied| rank(denied)) {
+            None if self.demand.optional => Ok(None),
+            worst => Err(Box::new(self.denial(worst.copied(), &bad))),
+        }
+    }
+
+    fn admit(&self, identity: Arc<Identity>) -> Result<Arc<Identity>, Box<Denial>> {
+        let wanted = &self.demand.roles;
+        if wanted.is_empty() || wanted.iter().any(|role| identity.roles.contains(role)) {
+            return Ok(identity);
+        }
+        let why = format!("{} has none of the roles {}", identity.subject, wanted.join(", "));
+        Err(Box::new(Denial { code: code::FORBIDDEN, challenges: Vec::new(), why }))
+    }
+
+    fn denial(&self, worst: Option<Denied>, bad: &[Option<Denied>]) -> Denial {
+        let (code, why) =
+            worst.map_or((code::UNAUTHENTICATED, "no credential was sent"), |denied| (denied.code, denied.why));
+        let challenges = match code {
+            code::IDENTITY_UNAVAILABLE => Vec::new(),
+            _ => self.providers.iter().zip(bad).filter_map(|(one, bad)| one.challenge(bad.as_ref())).collect(),
+        };
+        Denial { code, challenges, why: why.to_owned() }
+    }
+}
+
+/// Which of several reasons is told: that we cannot know, before that it was good once, before that it never was.
+fn rank(denied: &Denied) -> u8 {
+    match denied.code {
+        code::IDENTITY_UNAVAILABLE => 2,
+        code::CREDENTIAL_EXPIRED => 1,
+        _ => 0,
+    }
+}
+
+impl Guard for RouteGuard {
+    fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Checked {
+        match self.decide(presented, now) {
+            Ok(identity) => Checked::Passed(identity),
+            Err(denial) => Checked::Refused(denial),
+        }
+    }
+}
+
+impl fmt::Debug for RouteGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteGuard").field("providers", &self.providers.len()).field("demand", &self.demand).finish()
+    }
+}

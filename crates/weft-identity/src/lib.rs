@@ -1,0 +1,24 @@
+//! Who is calling: what a request presents, proven against keys, becomes an [`Identity`](weft_types::Identity).
+//!
+//! ```text
+//! guard      of a route: its declarations in order, the roles that it demands
+//!   jwt        a bearer token ─► cache ─► token ─► keys            known tokens cost a lookup, until they expire
+//!     token      header checked, signature verified (jsonwebtoken), claims checked
+//!     keys       from PEM or JWKS: each pinned to the algorithms that belong to its type
+//! ```
+//!
+//! It listens nowhere, and takes time by argument. Signatures are verified by ring, through `jsonwebtoken`.
+
+mod cache;
+mod denied;
+mod guard;
+mod jwt;
+mod keys;
+mod person;
+mod ring;
+mod token;
+
+pub use guard::{Demand, Provider, RouteGuard};
+pub use jwt::{Jwt, JwtOptions};
+pub use keys::{KeyError, KeySet};
+pub use token::{ClaimNames, TOKEN_BYTES_MAX};

@@ -1,0 +1,193 @@
+//! `[auth.NAME]`, how callers prove who they are, and `auth` of a policy, which names what a route demands.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use crate::values::Time;
+
+/// One way to prove who is calling. Exactly one of its keys is given.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "auth.NAME"))]
+pub struct Auth {
+    /// Bearer tokens that an issuer has signed.
+    #[schemars(extend("x-one-of" = "auth"))]
+    pub jwt: Option<Jwt>,
+    /// Keys that are sent in a header.
+    #[schemars(extend("x-one-of" = "auth", "x-unsupported" = "API keys are not taken by this version yet"))]
+    pub api_key: Option<crate::values::Later>,
+    /// Client certificates.
+    #[schemars(extend("x-one-of" = "auth", "x-unsupported" = "client certificates are not asked for by this version yet"))]
+    pub mtls: Option<crate::values::Later>,
+}
+
+/// Tokens in `Authorization: Bearer`. Each must have `exp`, and is refused where anything about it is in doubt.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "auth.NAME.jwt"))]
+pub struct Jwt {
+    /// The token's `iss`, exactly.
+    #[schemars(extend("x-form" = "text", "examples" = ["https://id.example.com/"]))]
+    pub issuer: String,
+    /// The token's `aud` names one of these.
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["orders"]]))]
+    pub audience: Vec<String>,
+    /// How tokens may be signed. A key verifies only what belongs to its type.
+    #[schemars(extend("examples" = [["RS256"]]))]
+    pub algorithms: Vec<Algorithm>,
+    /// A file with the issuer's public keys, as PEM or as a JSON Web Key Set. It becomes part of the revision.
+    /// Exactly one of `keys`, `jwks-url` and `secret` is given.
+    #[schemars(extend("x-one-of" = "keys", "x-form" = "path", "examples" = ["keys/issuer.pem"]))]
+    pub keys: Option<String>,
+    /// Where the issuer publishes its keys.
+    #[schemars(extend("x-one-of" = "keys", "x-unsupported" = "keys are read from files in this version"))]
+    pub jwks_url: Option<crate::values::Later>,
+    /// A secret of the node that is shared with the issuer, for HS256, HS384 and HS512.
+    #[schemars(extend("x-one-of" = "keys", "x-form" = "text", "examples" = ["issuer-hmac"]))]
+    pub secret: Option<String>,
+    /// How far the issuer's clock may be from ours. At most 5m.
+    #[schemars(extend("default" = "30s"))]
+    pub leeway: Option<Time>,
+    /// The claim that says who is calling: its name, or a path of names with dots between them.
+    #[schemars(extend("x-form" = "text", "default" = "sub"))]
+    pub identity: Option<String>,
+    /// The claim that says for which tenant. With it, a token that names none is refused.
+    #[schemars(extend("x-form" = "text", "examples" = ["org_id"]))]
+    pub tenant: Option<String>,
+    /// The claim that lists roles: strings, or one string with spaces between them.
+    #[schemars(extend("x-form" = "text", "examples" = ["realm_access.roles"]))]
+    pub roles: Option<String>,
+}
+
+/// A signature algorithm of RFC 7518 and RFC 8037.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum Algorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+    HS256,
+    HS384,
+    HS512,
+}
+
+impl Algorithm {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::EdDSA => "EdDSA",
+            Self::HS256 => "HS256",
+            Self::HS384 => "HS384",
+            Self::HS512 => "HS512",
+        }
+    }
+
+    /// Whether it needs a secret that both sides know.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
+    }
+}
+
+/// What a policy demands of callers: `"NAME"`, a list of names of which one must prove the caller, a table, or `"none"`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AuthUse {
+    pub any: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+}
+
+/// Lifts what a level above demands.
+pub(crate) const NONE: &str = "none";
+
+/// The same, with what else is demanded.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "policy.auth"))]
+pub struct AuthTable {
+    /// Declarations of `[auth]`, of which one has to prove who is calling. They are tried in this order.
+    #[schemars(extend("items" = {"type": "string", "x-form": "name"}, "examples" = [["staff"]]))]
+    pub any: Vec<String>,
+    /// Whoever presents nothing may call too, as nobody. A credential that is not good is refused all the same.
+    #[serde(default)]
+    pub optional: bool,
+    /// The caller must have one of these roles.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["admin"]]))]
+    pub roles: Vec<String>,
+}
+
+impl From<AuthTable> for AuthUse {
+    fn from(AuthTable { any, optional, roles }: AuthTable) -> Self {
+        Self { any, optional, roles }
+    }
+}
+
+impl From<&AuthUse> for weft_traffic::policy::Auth {
+    fn from(said: &AuthUse) -> Self {
+        let all = |texts: &[String]| texts.iter().map(|text| Arc::from(text.as_str())).collect();
+        Self { any: all(&said.any), optional: said.optional, roles: all(&said.roles) }
+    }
+}
+
+impl<'de> Deserialize<'de> for AuthUse {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = AuthUse;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name, a list of names, or a table with `any`")
+            }
+            fn visit_str<E>(self, name: &str) -> Result<AuthUse, E> {
+                let any = if name == NONE { Vec::new() } else { vec![name.to_owned()] };
+                Ok(AuthUse { any, ..AuthUse::default() })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<AuthUse, A::Error> {
+                let mut any = Vec::new();
+                while let Some(name) = names.next_element()? {
+                    any.push(name);
+                }
+                Ok(AuthUse { any, ..AuthUse::default() })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AuthUse, A::Error> {
+                AuthTable::deserialize(MapAccessDeserializer::new(map)).map(AuthUse::from)
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+/// Alternatives of different types: which one is meant is seen by the type of what was written.
+impl JsonSchema for AuthUse {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "AuthUse".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let names = json_schema!({ "type": "array", "items": { "type": "string", "x-form": "name" } });
+        let name = json_schema!({ "type": "string", "x-form": "name" });
+        json_schema!({ "oneOf": [name, names, generator.subschema_for::<AuthTable>()] })
+    }
+}

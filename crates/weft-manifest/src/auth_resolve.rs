@@ -1,0 +1,211 @@
+//! `[auth]` resolved: keys read into the application, names bound, and what would demand nothing refused.
+
+use std::{fs, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use weft_traffic::{gcra, units};
+use weft_types::{Name, code};
+
+use crate::{
+    Application,
+    auth::{self, Algorithm, AuthUse, NONE},
+    author,
+    check::shown,
+    disk::{self, Disk},
+    resolve::Resolver,
+    tree::Spot,
+};
+
+/// Largest file of keys, in bytes.
+const KEYS_BYTES_MAX: u64 = 256 << 10;
+const LEEWAY: Duration = Duration::from_secs(30);
+const LEEWAY_MAX: Duration = Duration::from_secs(300);
+
+/// A declaration, ready to be made into what verifies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    Jwt(Jwt),
+}
+
+/// Tokens of one issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Jwt {
+    pub issuer: String,
+    pub audience: Vec<String>,
+    pub algorithms: Vec<Algorithm>,
+    pub keys: Keys,
+    #[serde(with = "units::duration")]
+    pub leeway: Duration,
+    pub identity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<String>,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keys {
+    /// The text of a file, PEM or JWKS. It is public, and a part of the revision.
+    Text(String),
+    /// The name of a secret of the node.
+    Secret(String),
+}
+
+impl Resolver<'_> {
+    pub(crate) fn auth(&mut self, name: &str, auth: &author::Auth, at: &Spot<'_>) -> Option<Auth> {
+        if name == NONE {
+            let help = "call it something else: `auth = \"none\"` lifts what a level above demands";
+            let message = format!("`{NONE}` cannot be the name of a declaration");
+            self.problem(at.key_span(), code::MANIFEST_TYPE, message, "this name", help);
+        }
+        self.jwt(auth.jwt.as_ref()?, &at.key("jwt")).map(Auth::Jwt)
+    }
+
+    fn jwt(&mut self, jwt: &auth::Jwt, at: &Spot<'_>) -> Option<Jwt> {
+        for (key, empty) in [("audience", jwt.audience.is_empty()), ("algorithms", jwt.algorithms.is_empty())] {
+            if empty {
+                let message = format!("`{key}` is empty: no token could be good");
+                let spot = at.key(key);
+                self.problem(spot.value_span(), code::MANIFEST_TYPE, message, "empty", "name at least one");
+            }
+        }
+        let leeway = jwt.leeway.map_or(LEEWAY, |time| time.0);
+        if leeway > LEEWAY_MAX {
+            let help = "at most `5m`: clocks that are further apart need mending";
+            let message = "`leeway` is too long".to_owned();
+            self.problem(at.key("leeway").value_span(), code::MANIFEST_TYPE, message, "this value", help);
+        }
+        self.algorithms(jwt, at);
+        let keys = match (&jwt.keys, &jwt.secret) {
+            (Some(path), _) => Keys::Text(self.keys(path, &at.key("keys"))?),
+            (None, Some(secret)) => Keys::Secret(secret.clone()),
+            // The schema's check has said that there is none.
+            (None, None) => return None,
+        };
+        Some(Jwt {
+            issuer: jwt.issuer.clone(),
+            audience: jwt.audience.clone(),
+            algorithms: jwt.algorithms.clone(),
+            keys,
+            leeway,
+            identity: jwt.identity.clone().unwrap_or_else(|| "sub".to_owned()),
+            tenant: jwt.tenant.clone(),
+            roles: jwt.roles.clone(),
+        })
+    }
+
+    /// What one side keeps for itself and what both sides know are never mixed: that is how keys are confused.
+    fn algorithms(&mut self, jwt: &auth::Jwt, at: &Spot<'_>) {
+        let shared = jwt.secret.is_some();
+        for (i, algorithm) in jwt.algorithms.iter().enumerate().filter(|(_, one)| one.is_shared() != shared) {
+            let span = at.key("algorithms").item(i).value_span();
+            let (message, help) = match shared {
+                true => ("needs a public key, and `secret` is none", "give `keys`, or use HS256, HS384 or HS512"),
+                false => {
+                    ("needs a secret that both sides know, and public keys are none", "give `secret`, or leave it out")
+                }
+            };
+            let message = format!("`{}` {message}", algorithm.as_str());
+            self.problem(span, code::MANIFEST_TYPE, message, "this algorithm", help);
+        }
+    }
+
+    fn keys(&mut self, path: &str, at: &Spot<'_>) -> Option<String> {
+        if self.disk == Disk::Skip {
+            return Some(String::new());
+        }
+        let file = self.folder.join(path);
+        let read = match fs::metadata(&file) {
+            Ok(known) if known.len() > KEYS_BYTES_MAX => Err(format!("has more than {KEYS_BYTES_MAX} bytes")),
+            _ => fs::read_to_string(&file).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+                _ => format!("cannot be read: {error}"),
+            }),
+        };
+        match read {
+            Ok(text) => Some(text),
+            Err(why) => {
+                let help = match disk::near(&file) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("paths are relative to the folder of {}", self.source.file),
+                };
+                let message = format!("`{}` {why}", shown(path));
+                self.problem(at.value_span(), code::FILE_MISSING, message, "this path", &help);
+                None
+            }
+        }
+    }
+
+    /// Every name that some policy uses must be declared.
+    pub(crate) fn auth_uses(&mut self, root: &Spot<'_>) {
+        let author = self.author;
+        let of = |policy: &Option<author::Policy>| policy.as_ref().and_then(|policy| policy.auth.clone());
+        let mut uses: Vec<(AuthUse, Spot<'_>)> = Vec::new();
+        uses.extend(of(&author.policy).map(|said| (said, root.key("policy"))));
+        let components = author.component.iter();
+        let at = |name: &str| root.key("component").key(name).key("policy");
+        uses.extend(components.filter_map(|(name, said)| Some((of(&said.policy)?, at(name)))));
+        let routes = author.route.iter().enumerate();
+        uses.extend(routes.filter_map(|(i, said)| Some((of(&said.policy)?, root.key("route").item(i).key("policy")))));
+        for (said, at) in uses {
+            self.auth_use(&said, &at.key("auth"));
+        }
+    }
+
+    fn auth_use(&mut self, said: &AuthUse, at: &Spot<'_>) {
+        if said.any.is_empty() && (said.optional || !said.roles.is_empty()) {
+            let message = "`auth` names no declaration that could prove who is calling".to_owned();
+            self.problem(
+                at.key("any").value_span(),
+                code::MANIFEST_MISSING,
+                message,
+                "demands nothing",
+                "name one in `any`",
+            );
+        }
+        for (i, name) in said.any.iter().enumerate() {
+            let known = || self.root.key("auth").keys();
+            if known().any(|declared| declared == name) {
+                continue;
+            }
+            // A string, a list, or a table with a list.
+            let span = match (at.item(i).value_span(), at.key("any").item(i).value_span()) {
+                (item, inner) if item == inner => at.value_span(),
+                (item, inner) if inner == at.value_span() => item,
+                (_, inner) => inner,
+            };
+            let fix = format!("declare it: `[auth.{}.jwt]`", shown(name));
+            self.reference("auth", name, known(), span, &fix);
+        }
+    }
+
+    /// A limit by who is calling, where nobody is asked who that is, would count something else.
+    pub(crate) fn rates_by_caller(&mut self, application: &Application, at: &Spot<'_>) {
+        let digest = weft_types::Digest([0; 32]);
+        for (i, route) in application.lower(digest).iter().enumerate() {
+            let by = route.policy.rate_limit.by;
+            let by_caller = matches!(by, gcra::By::Identity | gcra::By::Tenant);
+            if !by_caller || route.policy.rate_limit.rate.is_none() || route.policy.auth.asks() {
+                continue;
+            }
+            let message =
+                format!("`rate-limit` counts by `{}`, and this route does not ask who is calling", by.as_str());
+            let help = "add `auth` to the route's policy, or count by `address`";
+            self.problem(at.item(i).value_span(), code::MANIFEST_MISSING, message, "this route", help);
+        }
+    }
+}
+
+impl Application {
+    /// Every secret of the node that some declaration of `[auth]` needs: `(declaration, secret's name)`.
+    pub fn auth_secrets(&self) -> impl Iterator<Item = (&Name, &str)> {
+        self.auth.iter().filter_map(|(name, auth)| match auth {
+            Auth::Jwt(Jwt { keys: Keys::Secret(secret), .. }) => Some((name, secret.as_str())),
+            Auth::Jwt(_) => None,
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! From `[auth]` of an application to the guards before its routes.
+//!
+//! A declaration that a new revision has as it was is the one that runs already: it knows the tokens that it has seen.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Weak},
+};
+
+use parking_lot::Mutex;
+use weft_host::Secret;
+use weft_identity::{ClaimNames, Demand, Jwt, JwtOptions, KeyError, KeySet, Provider, RouteGuard};
+use weft_manifest::{Auth, Keys};
+use weft_traffic::RouteSpec;
+use weft_types::{Guard, Name};
+
+use crate::deploy::{Deployment, Refusal};
+
+/// Providers by application and declaration, for as long as some route is guarded by them.
+#[derive(Default)]
+pub(crate) struct Providers(Mutex<HashMap<(Name, Name), Known>>);
+
+struct Known {
+    auth: Auth,
+    secret: Option<Secret>,
+    provider: Weak<Provider>,
+}
+
+impl Providers {
+    /// Puts a guard before every route that asks who is calling. The refusals say which declarations cannot be used.
+    pub(crate) fn guard(&self, deployment: &mut Deployment) -> Result<(), Vec<Refusal>> {
+        let application = Arc::clone(&deployment.application);
+        let (mut ready, mut refusals) = (BTreeMap::new(), Vec::new());
+        for (name, auth) in &application.auth {
+            match self.provider(&application.name, name, auth, deployment.auth_secrets.0.get(name)) {
+                Ok(provider) => drop(ready.insert(name.as_str(), provider)),
+                Err(source) => {
+                    let (application, auth) = (application.name.clone(), name.clone());
+                    refusals.push(Refusal::Auth { application, auth, source });
+                }
+            }
+        }
+        deployment.routes.iter_mut().for_each(|route| route.guard = guard(route, &ready));
+        if refusals.is_empty() { Ok(()) } else { Err(refusals) }
+    }
+
+    fn provider(
+        &self,
+        application: &Name,
+        name: &Name,
+        auth: &Auth,
+        secret: Option<&Secret>,
+    ) -> Result<Arc<Provider>, KeyError> {
+        let mut all = self.0.lock();
+        all.retain(|_, known| known.provider.strong_count() > 0);
+        let key = (application.clone(), name.clone());
+        let same = |known: &&Known| {
+            known.auth == *auth && known.secret.as_ref().map(Secret::expose) == secret.map(Secret::expose)
+        };
+        if let Some(provider) = all.get(&key).filter(same).and_then(|known| known.provider.upgrade()) {
+            return Ok(provider);
+        }
+        let provider = Arc::new(make(name, auth, secret)?);
+        all.insert(key, Known { auth: auth.clone(), secret: secret.cloned(), provider: Arc::downgrade(&provider) });
+        Ok(provider)
+    }
+}
+
+fn make(name: &Name, auth: &Auth, secret: Option<&Secret>) -> Result<Provider, KeyError> {
+    let Auth::Jwt(jwt) = auth;
+    let algorithms: Vec<String> = jwt.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect();
+    let keys = match &jwt.keys {
+        Keys::Text(text) => KeySet::parse(text)?,
+        Keys::Secret(_) => match secret {
+            Some(secret) => KeySet::secret(secret.expose().as_bytes(), &algorithms)?,
+            // Checked without the node's secrets: it verifies nothing.
+            None => KeySet::default(),
+        },
+    };
+    let claims = ClaimNames { identity: jwt.identity.clone(), tenant: jwt.tenant.clone(), roles: jwt.roles.clone() };
+    let (issuer, audience) = (jwt.issuer.clone(), jwt.audience.clone());
+    let options = JwtOptions { issuer, audience, algorithms, leeway: jwt.leeway, claims };
+    Ok(Provider::Jwt(Jwt::new(name.clone(), options, keys)))
+}
+
+/// Without one of its declarations a route has no guard, and so lets nobody in.
+fn guard(route: &RouteSpec, ready: &BTreeMap<&str, Arc<Provider>>) -> Option<Arc<dyn Guard>> {
+    let auth = &route.policy.auth;
+    if !auth.asks() {
+        return None;
+    }
+    let providers = auth.any.iter().map(|name| ready.get(&**name).cloned()).collect::<Option<Vec<_>>>()?;
+    let demand = Demand { optional: auth.optional, roles: auth.roles.clone() };
+    Some(Arc::new(RouteGuard::new(providers, demand)))
+}

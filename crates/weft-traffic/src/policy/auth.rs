@@ -1,0 +1,42 @@
+//! Who may call: which declarations of the manifest prove it, and which roles they need.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::parts::Shown;
+
+/// What a route demands of its callers. `auth`, default nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Auth {
+    /// Declarations of which one has to prove who is calling. None: nobody is asked.
+    pub any: Vec<Arc<str>>,
+    /// Who presents nothing may call too, as nobody.
+    pub optional: bool,
+    /// One of these is needed. None: any identity will do.
+    pub roles: Vec<Arc<str>>,
+}
+
+impl Auth {
+    /// Whether callers are asked who they are.
+    pub fn asks(&self) -> bool {
+        !self.any.is_empty()
+    }
+}
+
+impl Shown for Auth {
+    fn shown(&self) -> String {
+        if !self.asks() {
+            return "none".to_owned();
+        }
+        let mut text = self.any.join(" or ");
+        if !self.roles.is_empty() {
+            text.push_str(&format!(", role {}", self.roles.join(" or ")));
+        }
+        if self.optional {
+            text.push_str(", optional");
+        }
+        text
+    }
+}

@@ -1,0 +1,73 @@
+//! Who was proven to be calling, and the seam between the gateway, which has the request, and whoever knows the keys.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use crate::{Caller, Code, Name, Pending, Tenant, Timestamp};
+
+/// A caller whose credential was found good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The declaration of the manifest by which it was proven.
+    pub auth: Name,
+    /// Who, in the words of that declaration: a token's `sub`, a key's name, a certificate's URI.
+    pub subject: Arc<str>,
+    pub tenant: Tenant,
+    pub roles: Box<[Arc<str>]>,
+    /// [`Caller::Identity`] of `AUTH/SUBJECT`: subjects of different declarations are different callers.
+    pub caller: Caller,
+    /// What whoever answers is told: names out of [`IDENTITY_HEADERS`].
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Header fields that say who is calling. A client's own are removed from every request, on every route.
+pub static IDENTITY_HEADERS: [HeaderName; 4] = [
+    HeaderName::from_static("weft-identity"),
+    HeaderName::from_static("weft-tenant"),
+    HeaderName::from_static("weft-roles"),
+    HeaderName::from_static("weft-auth"),
+];
+
+/// What a request shows of who sends it.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    pub method: &'a Method,
+    pub uri: &'a Uri,
+    pub headers: &'a HeaderMap,
+    /// That the client proved to have the key of, when the connection was secured.
+    pub certificate: Option<&'a ClientCertificate>,
+}
+
+/// A client's certificate, which one of the listener's authorities has signed: its names, as they are in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClientCertificate {
+    /// URIs of its subject alternative names, such as `spiffe://example.org/orders`.
+    pub uris: Vec<Arc<str>>,
+    /// DNS names of its subject alternative names.
+    pub names: Vec<Arc<str>>,
+}
+
+/// What a guard makes of a request.
+pub enum Checked {
+    /// `None`: nobody in particular, which the route allows.
+    Passed(Option<Arc<Identity>>),
+    Refused(Box<Denial>),
+    /// Somebody has to be asked first.
+    Later(Pending<'static, Result<Option<Arc<Identity>>, Box<Denial>>>),
+}
+
+/// Why a request goes no further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    pub code: Code,
+    /// Values of `WWW-Authenticate`.
+    pub challenges: Vec<HeaderValue>,
+    /// For the log: never a part of the credential.
+    pub why: String,
+}
+
+/// What stands before a route: decides by what a request presents whether it goes on, and as whom.
+pub trait Guard: Send + Sync + fmt::Debug {
+    fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Checked;
+}
