@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use weft_store::{
-    Answer, At, Capabilities, Commit, Delivery, Epoch, Item, KeyValue, Lease, Log, LogName, Owner, Page, Peeked, Queue,
-    QueueName, Receive, Records, Scan, Seq, Shard, Space, Store, StoreError, Timer, Timers, Txn,
-};
+use weft_store::{Answer, Capabilities, Commit, Layer, Shard, Store, StoreError, Txn};
 use weft_telemetry::metrics::StoreMeter;
 use weft_types::{Clock, Timestamp};
 
@@ -58,73 +54,18 @@ impl<S: Store> Store for Metered<S> {
     }
 }
 
-impl<S: Store> KeyValue for Metered<S> {
-    fn get<'a>(&'a self, shard: &'a Shard, at: &'a At, now: Timestamp) -> Answer<'a, Option<Item>> {
-        self.inner.get(shard, at, now)
-    }
-    fn get_many<'a>(
-        &'a self,
-        shard: &'a Shard,
-        space: &'a Space,
-        keys: &'a [Bytes],
-        now: Timestamp,
-    ) -> Answer<'a, Vec<Option<Item>>> {
-        self.inner.get_many(shard, space, keys, now)
-    }
-    fn exists<'a>(&'a self, shard: &'a Shard, at: &'a At, now: Timestamp) -> Answer<'a, bool> {
-        self.inner.exists(shard, at, now)
-    }
-    fn scan<'a>(&'a self, shard: &'a Shard, scan: &'a Scan, now: Timestamp) -> Answer<'a, Page> {
-        self.inner.scan(shard, scan, now)
-    }
-}
+impl<S: Store> Layer for Metered<S> {
+    type Below = S;
 
-impl<S: Store> Log for Metered<S> {
-    fn read<'a>(&'a self, shard: &'a Shard, log: &'a LogName, from: u64, max: usize) -> Answer<'a, Records> {
-        self.inner.read(shard, log, from, max)
-    }
-    fn length<'a>(&'a self, shard: &'a Shard, log: &'a LogName) -> Answer<'a, u64> {
-        self.inner.length(shard, log)
-    }
-}
-
-impl<S: Store> Queue for Metered<S> {
-    fn receive<'a>(&'a self, shard: &'a Shard, receive: Receive) -> Answer<'a, Vec<Delivery>> {
-        self.inner.receive(shard, receive)
-    }
-    fn peek<'a>(
-        &'a self,
-        shard: &'a Shard,
-        queue: &'a QueueName,
-        after: Option<Seq>,
-        max: usize,
-    ) -> Answer<'a, Vec<Peeked>> {
-        self.inner.peek(shard, queue, after, max)
-    }
-    fn next_ready<'a>(&'a self, shard: &'a Shard, queue: &'a QueueName) -> Answer<'a, Option<Timestamp>> {
-        self.inner.next_ready(shard, queue)
-    }
-}
-
-impl<S: Store> Timers for Metered<S> {
-    fn due<'a>(&'a self, shard: &'a Shard, now: Timestamp, max: usize) -> Answer<'a, Vec<Timer>> {
-        self.inner.due(shard, now, max)
-    }
-    fn next_timer<'a>(&'a self, shard: &'a Shard) -> Answer<'a, Option<Timestamp>> {
-        self.inner.next_timer(shard)
-    }
-}
-
-impl<S: Store> Lease for Metered<S> {
-    fn epoch<'a>(&'a self, shard: &'a Shard, owner: &'a Owner) -> Answer<'a, Epoch> {
-        self.inner.epoch(shard, owner)
+    fn below(&self) -> &S {
+        &self.inner
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use weft_store::MemoryStore;
-    use weft_store::{Check, Version, Write};
+    use bytes::Bytes;
+    use weft_store::{At, Check, MemoryStore, Space, Version, Write};
     use weft_types::{Name, SystemClock};
 
     use super::*;

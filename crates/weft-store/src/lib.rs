@@ -9,6 +9,7 @@
 
 pub mod bound;
 mod error;
+mod layer;
 mod memory;
 mod name;
 pub mod number;
@@ -18,6 +19,7 @@ pub mod suite;
 mod txn;
 
 pub use error::{Found, Op, Source, StoreError};
+pub use layer::Layer;
 pub use memory::MemoryStore;
 pub use name::{Epoch, Group, LogName, Owner, QueueName, Scope, Seq, Shard, Space, TimerName, Version};
 pub use port::{
