@@ -16,7 +16,7 @@ use crate::{
     Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, Artefact, BreakerStatus,
     Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, Listener, LogLevel, LogLine, LogPage,
     NodeState, Param, Place, PolicyField, Problem, Removed, Revision, Revisions, Rollback, Route, Routes, Serves,
-    Service, State, Status, StoreStatus, UpstreamStatus, path,
+    Service, SloStatus, State, Status, StoreStatus, UpstreamStatus, path,
 };
 
 #[derive(OpenApi)]
@@ -53,6 +53,7 @@ use crate::{
     Routes,
     Serves,
     Service,
+    SloStatus,
     State,
     Status,
     StoreStatus

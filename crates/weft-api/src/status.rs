@@ -9,7 +9,7 @@ use crate::{
     upstream::UpstreamStatus,
 };
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Status {
     pub version: String,
@@ -58,7 +58,7 @@ pub struct StoreStatus {
     pub detail: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ApplicationStatus {
     pub summary: ApplicationSummary,
@@ -68,7 +68,7 @@ pub struct ApplicationStatus {
 }
 
 /// A component's counts since it was deployed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ComponentStatus {
     #[schema(value_type = String)]
@@ -82,4 +82,31 @@ pub struct ComponentStatus {
     pub active: u64,
     pub waiting: u64,
     pub instances: u64,
+    /// How its service levels are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slo: Vec<SloStatus>,
+}
+
+/// One objective, over its window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct SloStatus {
+    #[schema(example = "latency-p99")]
+    pub objective: String,
+    /// This share of calls is to be good.
+    #[schema(example = "99%")]
+    pub target: String,
+    /// A call that takes longer is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "200ms")]
+    pub latency: Option<String>,
+    #[schema(example = "28d")]
+    pub window: String,
+    pub good: u64,
+    pub bad: u64,
+    /// What is left of the budget: 1 all, 0 nothing, less where it is overspent.
+    pub remaining: f64,
+    /// `page` or `ticket`, while the budget burns so fast that somebody should know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burning: Option<String>,
 }

@@ -4,7 +4,8 @@ use std::{collections::HashMap, future::poll_fn, pin::pin, sync::Arc};
 
 use arc_swap::ArcSwap;
 use weft_types::{
-    Class, Clock, End, Fault, Invocation, InvocationId, Invoke, Outcome, Pending, Ran, Target, TraceId, Usage, code,
+    Class, Clock, End, Fault, Invocation, InvocationId, Invoke, Outcome, Pending, Ran, Target, Timestamp, TraceId,
+    Usage, code,
 };
 
 use crate::{flight::Flight, gate::who, stage::Stage};
@@ -44,7 +45,7 @@ impl Dispatch {
             // Boxed: waiting is rare and must not make every call's future large.
             None => match Box::pin(queued(&stage, stage.gate.enter(began, call.deadline, who(&call.context)))).await {
                 Ok(permit) => permit,
-                Err(fault) => return refuse(&stage, fault),
+                Err(fault) => return refuse(&stage, fault, self.clock.now(), began),
             },
         };
         let mut flight = Flight::begin(&stage, &self.clock, began, call.context.tenant.clone(), permit);
@@ -86,9 +87,12 @@ async fn queued<T>(stage: &Stage, enter: impl Future<Output = T>) -> T {
     .await
 }
 
-fn refuse(stage: &Stage, fault: Fault) -> Outcome {
+fn refuse(stage: &Stage, fault: Fault, now: Timestamp, began: Timestamp) -> Outcome {
     let class = if fault.code == code::OVERLOADED { Class::Shed } else { Class::Failure };
     stage.meter.refused(class, fault.code);
+    if let Some(objectives) = &stage.objectives {
+        objectives.record(now, class, now.since(began));
+    }
     Outcome::failed(fault, class)
 }
 

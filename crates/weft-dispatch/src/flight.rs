@@ -52,7 +52,11 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         let (class, code) = self.judged.unwrap_or((Class::CallerFault, Some(code::CLIENT_GONE)));
-        let took = self.clock.now().since(self.began);
+        let now = self.clock.now();
+        let took = now.since(self.began);
+        if let Some(objectives) = &self.stage.objectives {
+            objectives.record(now, class, took);
+        }
         self.stage.meter.ended(class, code, took, &self.usage, &self.tenant);
     }
 }

@@ -10,8 +10,10 @@
 mod dispatch;
 mod flight;
 mod gate;
+mod objectives;
 mod stage;
 
 pub use dispatch::Dispatch;
 pub use gate::{Gate, GateOptions, Permit, who};
+pub use objectives::{Objectives, Standing};
 pub use stage::Stage;

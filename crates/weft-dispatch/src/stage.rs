@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use weft_host::Component;
 use weft_telemetry::metrics::ComponentMeter;
-use weft_types::{Clock, Target};
+use weft_types::Target;
 
-use crate::gate::{Gate, GateOptions};
+use crate::{gate::Gate, objectives::Objectives};
 
 /// Immutable but for its counters. Two revisions of a component are two stages; a call keeps the one it entered.
 pub struct Stage {
@@ -14,16 +14,6 @@ pub struct Stage {
     pub component: Arc<Component>,
     pub gate: Arc<Gate>,
     pub meter: Arc<ComponentMeter>,
-}
-
-impl Stage {
-    pub fn new(
-        target: Target,
-        component: Arc<Component>,
-        options: GateOptions,
-        meter: Arc<ComponentMeter>,
-        clock: Arc<dyn Clock>,
-    ) -> Arc<Self> {
-        Arc::new(Self { target, component, gate: Gate::new(options, clock), meter })
-    }
+    /// `None`: nothing is promised of it.
+    pub objectives: Option<Arc<Objectives>>,
 }

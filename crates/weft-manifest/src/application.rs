@@ -21,6 +21,7 @@ use crate::{
     auth_resolve::Auth,
     author::{Build, Files, Folder, Isolation, Policy, Redirect, Store},
     outbound::Outbound,
+    slo::Slo,
     upstream::{Destination, Forward, Upstream},
 };
 
@@ -68,6 +69,8 @@ pub struct Component {
     pub grants: Grants,
     #[serde(default)]
     pub policy: Policy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo: Option<Slo>,
 }
 
 /// What one instance or call of a component may use. How many calls at once is a matter of policy:
@@ -198,6 +201,7 @@ impl Application {
             limits: Limits::default(),
             grants,
             policy: Policy::default(),
+            slo: None,
         };
         Self {
             application: Self::FORM,

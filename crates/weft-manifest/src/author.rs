@@ -13,6 +13,7 @@ use crate::{
     auth::AuthUse,
     feature::{Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
     policy::{Breaker, PriorityWord, RateLimit, Retry, Shedding},
+    slo::Slo,
     upstream::{Upstream, Written},
     values::{Later, Size, Time},
     variable::Variable,
@@ -219,8 +220,7 @@ pub struct Component {
     #[schemars(extend("x-unsupported" = "queues are not served by this version yet"))]
     pub send: Option<Later>,
     /// Service level objectives.
-    #[schemars(extend("x-unsupported" = "service level objectives are not judged by this version yet"))]
-    pub slo: Option<Later>,
+    pub slo: Option<Slo>,
     /// The unit of work of a call.
     #[schemars(extend("x-unsupported" = "each service call of an HTTP handler is its own commit in this version"))]
     pub transaction: Option<Later>,

@@ -16,7 +16,7 @@
 //! report.render(Look { colour, width })     for people       report.to_json()     [{code,file,line,column,message,help}]
 //! Report::from(route_errors)                for conflicts between applications, from Table::compile
 //!
-//! app.components[&name]: Component { source, build, isolation, limits, grants, policy }
+//! app.components[&name]: Component { source, build, isolation, limits, grants, policy, slo }
 //!     app.locate(&component.source)         absolute path of anything that the manifest names
 //!     component.grants: Grants { stores, files, secrets, config, env, outbound }
 //!     grants.outbound.allows(scheme, host, port), .allows_address(host, ip)
@@ -54,6 +54,7 @@ mod resolve;
 mod resolve_upstream;
 mod schema;
 mod secrets;
+mod slo;
 mod source;
 mod tree;
 mod upstream;
@@ -76,6 +77,7 @@ pub use policy::{Breaker, PriorityWord, RateBy, RateLimit, Retry, Shedding};
 pub use problem::{Look, Problem, Report};
 pub use reference::reference;
 pub use schema::{application_schema, node_schema};
+pub use slo::{Latency, Slo};
 pub use source::Source;
 pub use upstream::{Destination, Ejection, Endpoint, Forward, Health, Upstream, UpstreamTls, Weighted};
 pub use values::{Frequency, Later, Share, Size, Time};

@@ -16,6 +16,7 @@ use crate::{
     near::nearest,
     outbound::Outbound,
     parse::Parsed,
+    slo::Slo,
     tree::{Span, Spot},
     upstream::Written,
     variable::Variable,
@@ -112,9 +113,10 @@ impl Resolver<'_> {
         }
         let policy = self.component_policy(name, component, at);
         let limits = self.limits(component, &at.key("limits"));
+        self.slo(component.slo.as_ref(), &at.key("slo"));
         let grants = self.grants(component, at)?;
         let (source, build) = (component.source.clone(), component.build.clone());
-        Some(Component { source, build, isolation: component.isolation, limits, grants, policy })
+        Some(Component { source, build, isolation: component.isolation, limits, grants, policy, slo: component.slo })
     }
 
     fn source_file(&mut self, name: &str, component: &author::Component, at: &Spot<'_>) {
@@ -184,6 +186,12 @@ impl Resolver<'_> {
             share: said.share.unwrap_or(base.share),
             age: said.age.map_or(base.age, |time| time.0),
         }
+    }
+
+    fn slo(&mut self, slo: Option<&Slo>, at: &Spot<'_>) {
+        let Some((key, message, help)) = slo.and_then(Slo::fault) else { return };
+        let span = key.map_or_else(|| at.key_span(), |key| at.key(key).value_span());
+        self.problem(span, code::MANIFEST_TYPE, message, "this objective", help);
     }
 
     fn grants(&mut self, component: &author::Component, at: &Spot<'_>) -> Option<Grants> {

@@ -151,7 +151,7 @@ wibble = true
                 · ───┬──
                 ·    ╰── unknown key
                 ╰────
-              help: the keys here are `build`, `config`, `env`, `files`, `isolation`, `limits`, `outbound`, `policy`, `private-networks`, `secrets`, `source`, `stores`
+              help: the keys here are `build`, `config`, `env`, `files`, `isolation`, `limits`, `outbound`, `policy`, `private-networks`, `secrets`, `slo`, `source`, `stores`
         "#]],
     );
 }
@@ -915,17 +915,6 @@ hold = "5m"
              10 │ order-placed = {}
                 ╰────
               help: remove `topic`; nothing is ignored silently
-            manifest-unsupported
-
-              × `component.api.slo` cannot be used: service level objectives are not judged by this version yet
-                ╭─[weft.toml:13:1]
-             12 │ source = "api.wasm"
-             13 │ slo = { availability = "99.9%" }
-                · ─┬─
-                ·  ╰── not served yet
-             14 │ link = { "shop:pricing/quote" = { to = "kitchen" } }
-                ╰────
-              help: remove `slo`; nothing is ignored silently
             manifest-unsupported
 
               × `component.api.link` cannot be used: components cannot be linked to each other in this version yet

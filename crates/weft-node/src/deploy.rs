@@ -8,12 +8,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::MutexGuard;
-use weft_dispatch::{GateOptions, Stage};
+use weft_dispatch::{Gate, GateOptions, Objectives, Stage};
 use weft_host::{Component, ComponentSpec, LoadError, Secret};
 use weft_identity::KeyError;
-use weft_manifest::Application;
+use weft_manifest::{Application, Slo};
 use weft_telemetry::metrics::RouteMeter;
-use weft_traffic::{RouteError, RouteSpec, Table};
+use weft_traffic::{RouteError, RouteSpec, Table, slo::Objective};
 use weft_types::{Digest, Name, Target};
 
 use crate::{
@@ -178,7 +178,10 @@ impl Node {
                 };
                 let component_name = spec.component.clone();
                 match component {
-                    Ok(component) => parts.push(Arc::new(self.part(spec, gate, component, known.as_deref()))),
+                    Ok(component) => {
+                        let promised = application.components.get(&spec.component).and_then(|of| of.slo);
+                        parts.push(Arc::new(self.part(spec, gate, component, known.as_deref(), promised)));
+                    }
                     Err(source) => refusals.push(Refusal::Component {
                         application: application.name.clone(),
                         component: component_name,
@@ -195,16 +198,33 @@ impl Node {
         (ready, refusals)
     }
 
-    fn part(&self, spec: ComponentSpec, gate: GateOptions, component: Arc<Component>, known: Option<&Part>) -> Part {
+    fn part(
+        &self,
+        spec: ComponentSpec,
+        options: GateOptions,
+        component: Arc<Component>,
+        known: Option<&Part>,
+        promised: Option<Slo>,
+    ) -> Part {
         let (application, revision) = (spec.application.clone(), spec.revision);
         let meter = self.telemetry.metrics.component(&application, &spec.component);
         let target = Target { application, revision, component: spec.component.clone(), function: None };
-        let stage = match known.filter(|known| known.gate == gate) {
+        let gate = match known.filter(|known| known.gate == options) {
             // The same gate: a new revision must not double what is let in.
-            Some(known) => Arc::new(Stage { target, component, gate: Arc::clone(&known.stage.gate), meter }),
-            None => Stage::new(target, component, gate, meter, Arc::clone(&self.telemetry.clock)),
+            Some(known) => Arc::clone(&known.stage.gate),
+            None => Gate::new(options, Arc::clone(&self.telemetry.clock)),
         };
-        Part { spec, gate, stage }
+        let objectives = promised.map(|promised| self.objectives(&spec, &promised.objectives()));
+        Part { stage: Arc::new(Stage { target, component, gate, meter, objectives }), spec, gate: options }
+    }
+
+    /// Those of the revision before, where it promised the same: its budget is not given twice.
+    fn objectives(&self, spec: &ComponentSpec, promised: &[(String, Objective)]) -> Arc<Objectives> {
+        let world = self.world.lock();
+        let before = world.running.get(&spec.application).map_or(&[][..], |running| &running.parts);
+        let before = before.iter().find(|part| part.spec.component == spec.component);
+        let kept = before.and_then(|part| part.stage.objectives.clone()).filter(|kept| kept.is(promised));
+        kept.unwrap_or_else(|| Arc::new(Objectives::new(promised.to_vec())))
     }
 }
 

@@ -14,6 +14,7 @@ mod guest_meters;
 mod guest_spans;
 mod identity;
 mod keeper;
+mod levels;
 mod load;
 mod lower;
 mod metered;

@@ -57,7 +57,7 @@ async fn until(upstream: &Upstream, says: Active) {
     let is = || upstream.endpoints().iter().any(|view| view.active == says);
     tokio::time::timeout(common::PATIENCE, async {
         while !is() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     })
     .await
@@ -82,7 +82,7 @@ async fn who_says_that_it_is_not_well_takes_no_calls_until_it_is() {
     let healed = |view: &weft_traffic::balance::View| view.active == Active::Healthy;
     tokio::time::timeout(common::PATIENCE, async {
         while !upstream.endpoints().iter().all(healed) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     })
     .await

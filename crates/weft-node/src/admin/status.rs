@@ -7,10 +7,10 @@ use weft_api::{
     Problem, Revisions, Route, Routes, Serves, State, Status, StoreStatus,
 };
 use weft_control::Current;
-use weft_types::{Digest, Name, code};
+use weft_types::{Digest, Name, Timestamp, code};
 
 use super::{Admin, answer::problem};
-use crate::{deploy::Part, keeper::KeepError, upstreams};
+use crate::{deploy::Part, keeper::KeepError, levels, upstreams};
 
 type Told<T> = Result<T, Box<Problem>>;
 
@@ -30,13 +30,14 @@ impl Admin {
         };
         let draining = node.draining.load(Relaxed);
         let summaries = self.summaries().await?;
+        let now = node.telemetry.clock.now();
         let world = node.world.lock();
         let application = |summary: ApplicationSummary| {
             let running = world.running.get(&summary.name);
             let parts = running.map_or(&[][..], |running| &running.parts);
             let upstreams = running.map(|running| running.upstreams()).unwrap_or_default();
             ApplicationStatus {
-                components: parts.iter().map(|part| component_status(part)).collect(),
+                components: parts.iter().map(|part| component_status(part, now)).collect(),
                 upstreams: upstreams.into_iter().map(|gated| upstreams::status(gated)).collect(),
                 summary,
             }
@@ -116,7 +117,7 @@ impl Admin {
     }
 }
 
-fn component_status(part: &Part) -> ComponentStatus {
+fn component_status(part: &Part, now: Timestamp) -> ComponentStatus {
     let (active, waiting) = part.stage.gate.load();
     let totals = part.stage.meter.counts();
     ComponentStatus {
@@ -128,6 +129,7 @@ fn component_status(part: &Part) -> ComponentStatus {
         active: active.into(),
         waiting: waiting.into(),
         instances: totals.instances,
+        slo: levels::status(&part.stage, now),
     }
 }
 

@@ -3,6 +3,7 @@
 mod component;
 mod families;
 mod latency;
+mod level;
 mod node;
 mod process;
 mod render;
@@ -13,6 +14,7 @@ mod tenant;
 mod upstream;
 
 pub use component::{ComponentMeter, Counts};
+pub use level::{LevelReading, LevelSource};
 pub use node::{CodeFrom, Count, Level, NodeMeter, StoreMeter};
 pub use render::CONTENT_TYPE;
 pub use route::{Method, RouteMeter};
@@ -48,6 +50,7 @@ pub struct Metrics {
     routes: Mutex<BTreeMap<RouteLabels, Weak<RouteMeter>>>,
     stores: Mutex<BTreeMap<String, Weak<StoreMeter>>>,
     upstreams: OnceLock<Arc<dyn UpstreamSource>>,
+    levels: OnceLock<Arc<dyn LevelSource>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -70,6 +73,7 @@ impl Metrics {
             routes: Mutex::default(),
             stores: Mutex::default(),
             upstreams: OnceLock::new(),
+            levels: OnceLock::new(),
         })
     }
 
@@ -98,6 +102,11 @@ impl Metrics {
     /// The meter of a store engine, by its name in node.toml or `embedded`.
     pub fn store(&self, name: &str) -> Arc<StoreMeter> {
         find(&self.stores, name.to_owned(), || StoreMeter::new(name.to_owned(), self.shards))
+    }
+
+    /// Names who knows how service levels are kept. Once; a second one is not asked.
+    pub fn levels(&self, source: Arc<dyn LevelSource>) {
+        let _ = self.levels.set(source);
     }
 
     /// Names who knows how upstreams stand. Once; a second one is not asked.

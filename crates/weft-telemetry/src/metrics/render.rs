@@ -11,7 +11,7 @@ use prometheus_client::{
 use weft_types::Class;
 
 use super::{
-    CodeFrom, ComponentMeter, Metrics, UpstreamReading,
+    CodeFrom, ComponentMeter, LevelReading, Metrics, UpstreamReading,
     component::ComponentReading,
     families::{counters, gauge, gauges, histograms, info, one_counter},
     latency::Reading,
@@ -43,7 +43,8 @@ impl Collector for Everything {
         stores(&self.0, &mut out)?;
         routes(&self.0, &mut out)?;
         components(&self.0, &mut out)?;
-        upstreams(&self.0, &mut out)
+        upstreams(&self.0, &mut out)?;
+        levels(&self.0, &mut out)
     }
 }
 
@@ -213,6 +214,30 @@ fn tenants(read: &[(Labels<'_>, ComponentReading)], out: &mut DescriptorEncoder<
     let named = each().filter(|([.., (_, tenant)], _)| !tenant.is_empty());
     let peak = named.map(|(labels, used)| (labels, used.memory_peak as f64));
     gauges(out, "weft_tenant_guest_memory_peak_bytes", "Largest linear memory that a call of the tenant met", peak)
+}
+
+fn levels(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let all: Vec<_> = metrics.levels.get().map(|source| source.read()).unwrap_or_default();
+    let left = all.iter().map(|one| (level_labels(one), one.remaining));
+    gauges(out, "weft_slo_budget_remaining_ratio", "What is left of the budget of bad calls; below 0 overspent", left)?;
+    let burns = all.iter().flat_map(|one| {
+        let [application, component, objective] = level_labels(one);
+        one.burns.iter().map(move |(window, rate)| ([application, component, objective, ("window", window)], *rate))
+    });
+    gauges(out, "weft_slo_burn_rate", "How fast the budget is spent; 1 spends it exactly by its end", burns)?;
+    let burning = all.iter().flat_map(|one| {
+        let [application, component, objective] = level_labels(one);
+        ["page", "ticket"].map(|severity| {
+            let burns = f64::from(u8::from(one.severity == Some(severity)));
+            ([application, component, objective, ("severity", severity)], burns)
+        })
+    });
+    gauges(out, "weft_slo_burning", "Whether it burns so fast that somebody should know", burning)
+}
+
+fn level_labels(one: &LevelReading) -> [(&'static str, &str); 3] {
+    let (application, component) = (one.application.as_str(), one.component.as_str());
+    [("application", application), ("component", component), ("objective", &one.objective)]
 }
 
 fn upstreams(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -60,11 +60,35 @@ fn node(status: &Node) -> String {
     rows.extend(status.applications.iter().map(application));
     text.push('\n');
     text.push_str(&output::table(&rows));
+    text.push_str(&levels(status));
     for of in status.applications.iter().filter(|of| !of.upstreams.is_empty()) {
         text.push_str(&format!("\nupstreams of {}\n", of.summary.name));
         text.extend(of.upstreams.iter().map(|upstream| super::upstreams::shown(upstream, "  ")));
     }
     text
+}
+
+/// Service levels, one objective a line; nothing where nothing is promised.
+fn levels(status: &Node) -> String {
+    let head = ["objective", "", "of", "good", "bad", "budget left", ""];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let components =
+        status.applications.iter().flat_map(|of| of.components.iter().map(move |component| (of, component)));
+    for (of, component) in components {
+        rows.extend(component.slo.iter().map(|slo| {
+            let within = slo.latency.as_ref().map_or(String::new(), |most| format!(" within {most}"));
+            vec![
+                format!("{}/{}", of.summary.name, component.name),
+                slo.objective.clone(),
+                format!("{}{within} in {}", slo.target, slo.window),
+                slo.good.to_string(),
+                slo.bad.to_string(),
+                format!("{:.1}%", slo.remaining * 100.0),
+                slo.burning.as_ref().map_or(String::new(), |severity| format!("burning: {severity}")),
+            ]
+        }));
+    }
+    if rows.len() == 1 { String::new() } else { format!("\n{}", output::table(&rows)) }
 }
 
 fn application(of: &ApplicationStatus) -> Vec<String> {
