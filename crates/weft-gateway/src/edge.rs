@@ -1,14 +1,11 @@
 //! One request: its head checked and matched, an invocation made of it, and its outcome answered.
 
 use std::{
-    future::poll_fn,
     net::SocketAddr,
-    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::Poll,
 };
 
 use arc_swap::ArcSwap;
@@ -24,18 +21,19 @@ use weft_traffic::{
     gcra::By,
 };
 use weft_types::{
-    Blame, Body, Class, ClientAddress, Clock, Code, Context, Fault, Invocation, InvocationId, Invoke, Origin, Outcome,
-    Payload, Ran, Reply, Timestamp, code,
+    Blame, Body, Class, ClientAddress, Clock, Code, Context, Fault, InvocationId, Invoke, Timestamp, code,
 };
 
 use crate::{
-    Observer, Randomness, answer, authority,
+    Observer, Randomness, authority,
+    cache::{self, Cache},
+    errand::Answer,
     exchange::{Answered, Exchange},
     feature, files,
     guard::{self, Arrived, Said, Verdict, Waiting},
     handler::{Handler, Peer, Refuse},
     hop,
-    inflow::{Inflow, Meter, Wire},
+    inflow::{Inflow, Wire},
     patience::Patience,
     problem::Problem,
     rates::Rates,
@@ -58,6 +56,7 @@ pub(crate) struct Edge {
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) rates: Arc<Rates>,
     pub(crate) forwarding: Option<Arc<Forwarding>>,
+    pub(crate) cache: Arc<Cache>,
     pub(crate) senses: Arc<Senses>,
 }
 
@@ -68,6 +67,8 @@ pub(crate) enum Step {
     Files(Box<Wanted>),
     /// Its guard asks somebody who is calling.
     Ask(Box<Waiting>),
+    /// Answered from the cache, or into it.
+    Cached(Box<cache::Call>),
 }
 
 /// A static file that a request asks for.
@@ -118,6 +119,7 @@ impl Handler for Edge {
             Step::Answered(response, code) => self.finish(exchange, response, None, code, Class::CallerFault),
             Step::Call(request, context, deadline) => self.call(exchange, request, context, deadline).await,
             Step::Files(wanted) => Box::pin(self.file(exchange, *wanted)).await,
+            Step::Cached(call) => Box::pin(self.cached(exchange, *call)).await,
         }
     }
 }
@@ -142,6 +144,7 @@ impl Edge {
             quota: None,
             asked: None,
             identity: None,
+            spoils: None,
             senses: Arc::clone(&self.senses),
         };
         let body = Some(body).filter(|body| !body.is_end_stream());
@@ -193,6 +196,9 @@ impl Edge {
             feature::admit(features, exchange.client)?;
             exchange.asked = feature::arrive(features, &parts);
         }
+        if self.cache.is_used() && cache::spoils(&parts.method) {
+            exchange.spoils = Some(cache::address(&found.route.spec.application, &authority, &parts.uri));
+        }
         let policy = &found.route.spec.policy;
         let (limited, asks) = (policy.rate_limit.rate.is_some(), policy.auth.asks());
         // Addresses are counted first: whoever guesses credentials is to be stopped, too.
@@ -221,12 +227,14 @@ impl Edge {
             Action::Component(context) | Action::Upstream(Upstream { context, .. }) => {
                 let context = guard::context(context, exchange.identity.as_ref());
                 let deadline = exchange.started.saturating_add(policy.timeout);
+                let has_body = body.is_some();
                 let body = match body {
                     None => weft_types::empty(),
                     Some(body) => exchange.body(body, policy, peer)?,
                 };
                 let rewrite = feature::rewrite(&found, parts.uri.query());
                 let outside = matches!(found.route.spec.action, Action::Upstream(_));
+                let key = cache::key(&found, &authority, &parts.uri, exchange.client.secure, &context.tenant);
                 drop(found);
                 if outside {
                     self.introduce(exchange.client, peer, &mut parts);
@@ -234,6 +242,14 @@ impl Edge {
                 place(&mut parts, exchange.client, authority);
                 if let Some(features) = exchange.features() {
                     feature::enter(features, rewrite, &mut parts);
+                    if let (Some(options), Some(key)) = (&features.cache, key)
+                        && let Ok(asked) = cache::meets(options, &parts, has_body, exchange.identity.is_some())
+                    {
+                        let identity = exchange.identity.clone();
+                        let call = cache::Call { key, parts, asked, context, deadline, outside, identity };
+                        return Ok(Step::Cached(Box::new(call)));
+                    }
+                    features.request_headers.apply(&mut parts.headers);
                 }
                 guard::tell(&mut parts.headers, exchange.identity.as_ref());
                 Ok(Step::Call(Box::new(Request::from_parts(parts, body)), context, deadline))
@@ -296,34 +312,12 @@ impl Edge {
         context: Arc<Context>,
         deadline: Timestamp,
     ) -> Response<Tail> {
-        let head_only = exchange.method == Method::HEAD;
-        let call = Invocation {
-            id: exchange.id,
-            key: None,
-            payload: Payload::Http(request),
-            deadline,
-            attempt: NonZeroU32::MIN,
-            idempotency: None,
-            origin: Origin::Http,
-            trace: exchange.trace.clone(),
-            context,
-        };
-        let outcome = match &exchange.meter {
-            None => Ok(self.door.invoke(call).await),
-            Some(meter) => unless_broken(self.door.invoke(call), meter).await,
-        };
-        let (reply, class) = match outcome {
-            Ok(Outcome { reply, class, .. }) => (reply, class),
-            Err(code) => (Err(Fault::new(code, Ran::Maybe)), Class::CallerFault),
-        };
-        let told = reply.is_err();
-        let shaped = reply.and_then(|reply| match reply {
-            Reply::Http(response) => answer::shape(*response, head_only),
-            other => {
-                Err(Fault::new(code::INTERNAL, Ran::Yes).detail(format!("an HTTP call was answered by {other:?}")))
-            }
-        });
-        match shaped {
+        let answer = self.run(&exchange.errand(), request, &context, deadline).await;
+        self.conclude(exchange, answer)
+    }
+
+    pub(crate) fn conclude(&self, exchange: Exchange, Answer { reply, class, told }: Answer) -> Response<Tail> {
+        match reply {
             Ok((response, owed)) => self.finish(exchange, response, owed, None, class),
             Err(fault) => {
                 log(&exchange, &fault, class, told);
@@ -332,13 +326,13 @@ impl Edge {
                 problem.close = exchange.version < Version::HTTP_2
                     && exchange.meter.as_ref().is_some_and(|meter| meter.broken().is_some());
                 let class = if class == Class::Ok { Class::Failure } else { class };
-                let response = problem.response(exchange.id, head_only);
+                let response = problem.response(exchange.id, exchange.method == Method::HEAD);
                 self.finish(exchange, response, None, Some(fault.code), class)
             }
         }
     }
 
-    fn finish(
+    pub(crate) fn finish(
         &self,
         mut exchange: Exchange,
         mut response: Response<Body>,
@@ -346,6 +340,9 @@ impl Edge {
         code: Option<Code>,
         class: Class,
     ) -> Response<Tail> {
+        if let Some(address) = exchange.spoils.take() {
+            self.cache.spoil(&address, &response);
+        }
         let patience = exchange.route().map(|route| Patience::new(&route.spec.policy));
         let class = if code.is_none() && class == Class::CallerFault { Class::Ok } else { class };
         exchange.answered = Some(Answered::new(response.status(), class, code));
@@ -478,20 +475,6 @@ fn redirect(to: &str, query: Option<&str>, status: u16) -> Step {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Step::Answered(response, None)
-}
-
-/// The call's outcome, unless its request's body breaks first: then nobody waits for what a guest makes of it.
-async fn unless_broken(call: impl Future<Output = Outcome>, meter: &Meter) -> Result<Outcome, Code> {
-    let mut call = std::pin::pin!(call);
-    poll_fn(|cx| {
-        meter.listen(cx.waker());
-        let outcome = call.as_mut().poll(cx);
-        match meter.broken() {
-            Some(code) => Poll::Ready(Err(code)),
-            None => outcome.map(Ok),
-        }
-    })
-    .await
 }
 
 /// One line a failure. What the door answered as a failure, it has told of (`told`); only a target that it does not

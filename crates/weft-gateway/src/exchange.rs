@@ -1,12 +1,17 @@
 //! One request from its head to the last byte of its answer, and what is told of it when it is over.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use http::{Method, StatusCode, Version};
 use weft_traffic::{CompiledRoute, Table, feature::Features, forwarded::Client};
 use weft_types::{Class, Code, Identity, InvocationId, Timestamp, Trace, code};
 
-use crate::{edge::Senses, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, status::status};
+use crate::{
+    edge::Senses, errand::Errand, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, status::status,
+};
 
 /// What nginx taught everyone to call a client that left before the head of its answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -31,6 +36,8 @@ pub(crate) struct Exchange {
     pub(crate) asked: Option<Box<Asked>>,
     /// Who was proven to be calling, on a route that asks.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// What it changes, if it changes anything that may be kept in a cache.
+    pub(crate) spoils: Option<Arc<str>>,
     pub(crate) senses: Arc<Senses>,
 }
 
@@ -78,6 +85,22 @@ impl Exchange {
     /// What the route does besides routing. `None` for most.
     pub(crate) fn features(&self) -> Option<&Features> {
         self.route()?.spec.features.as_deref()
+    }
+
+    /// The same, for what outlives this exchange.
+    pub(crate) fn shared_features(&self) -> Option<Arc<Features>> {
+        self.route()?.spec.features.clone()
+    }
+
+    /// What is done for it behind the door.
+    pub(crate) fn errand(&self) -> Errand {
+        Errand {
+            id: self.id,
+            trace: self.trace.clone(),
+            meter: self.meter.clone(),
+            head_only: self.method == Method::HEAD,
+            patience: self.route().map_or(Duration::ZERO, |route| route.spec.policy.idle),
+        }
     }
 
     pub(crate) fn route(&self) -> Option<&CompiledRoute> {

@@ -10,6 +10,7 @@ use weft_types::{Body, Clock, Invoke, SystemClock};
 
 use crate::{
     Lanes, Limits, Listener, Observer, Randomness, Running, SystemRandomness,
+    cache::Cache,
     edge::{Edge, Senses},
     handler::Plain,
     listen,
@@ -29,7 +30,12 @@ pub struct Gateway {
     /// Shared by all listeners: a limit is the route's, wherever requests come in.
     rates: Arc<Rates>,
     forwarding: Option<Arc<Forwarding>>,
+    /// Shared by all listeners, as the routes are.
+    cache: Arc<Cache>,
 }
+
+/// Of all that is kept for routes with a cache, unless a node says otherwise. Bytes.
+const CACHE_BYTES: u64 = 64 << 20;
 
 impl Gateway {
     pub fn new(door: Arc<dyn Invoke>, table: Arc<ArcSwap<Table>>) -> Self {
@@ -43,6 +49,7 @@ impl Gateway {
             lanes: None,
             rates: Rates::new(),
             forwarding: None,
+            cache: Arc::new(Cache::new(CACHE_BYTES)),
         }
     }
 
@@ -86,6 +93,13 @@ impl Gateway {
         self
     }
 
+    /// How many bytes are kept at most for all routes with a cache together. Forgets what is kept.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache = Arc::new(Cache::new(bytes));
+        self
+    }
+
     /// Serves until the result is drained or dropped. Must be called within a tokio runtime.
     pub fn serve(&self, listener: Listener) -> Running {
         let senses = Senses {
@@ -99,6 +113,7 @@ impl Gateway {
             table: Arc::clone(&self.table),
             rates: Arc::clone(&self.rates),
             forwarding: self.forwarding.clone(),
+            cache: Arc::clone(&self.cache),
             senses: Arc::new(senses),
         };
         let (clock, observer, lanes) = (Arc::clone(&self.clock), self.observer.clone(), self.lanes.clone());

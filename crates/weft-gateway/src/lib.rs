@@ -15,8 +15,10 @@
 
 mod answer;
 mod authority;
+mod cache;
 mod conn;
 mod edge;
+mod errand;
 mod exchange;
 mod feature;
 mod files;

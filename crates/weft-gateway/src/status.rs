@@ -52,6 +52,7 @@ const EDGE: &[(Code, StatusCode)] = &[
     (code::DEADLINE_EXCEEDED, StatusCode::GATEWAY_TIMEOUT),
     (code::IDLE_TIMEOUT, StatusCode::GATEWAY_TIMEOUT),
     (code::LIFETIME_EXCEEDED, StatusCode::GATEWAY_TIMEOUT),
+    (code::NOT_CACHED, StatusCode::GATEWAY_TIMEOUT),
     // Not now.
     (code::INSTANCE_LOST, StatusCode::SERVICE_UNAVAILABLE),
     (code::OVERLOADED, StatusCode::SERVICE_UNAVAILABLE),

@@ -302,11 +302,17 @@ impl Application {
             headers: route.headers.iter().filter_map(header_match).collect(),
             action: self.action(at, route, revision, policy.priority),
             policy,
-            features: route.features.lower(&route.path),
+            features: route.features.lower(&route.path, || self.partition(route, revision)),
             guard: None,
             origins,
             place,
         }
+    }
+
+    /// Names a route, and what its answers come from.
+    fn partition(&self, route: &Route, revision: Digest) -> String {
+        let Route { host, path, methods, headers, .. } = route;
+        format!("{} {revision} {} {path} {methods:?} {headers:?}", self.name, host.as_deref().unwrap_or_default())
     }
 
     fn action(&self, at: usize, route: &Route, revision: Digest, priority: Priority) -> Action {

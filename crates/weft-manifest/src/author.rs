@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::auth::Auth;
 use crate::{
     auth::AuthUse,
-    feature::{Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
+    feature::{Cache, Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
     policy::{Breaker, PriorityWord, RateLimit, Retry, Shedding},
     slo::Slo,
     upstream::{Upstream, Written},
@@ -357,6 +357,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// Compression of answers. `{}`: as is best for most.
     pub compression: Option<Compression>,
+    /// Answers kept for others.
+    pub cache: Option<Cache>,
     /// Networks that alone are answered. Absent: all are, but those in `deny`.
     #[serde(default)]
     #[schemars(extend("items" = {"type": "string", "x-form": "network"}, "examples" = [["10.0.0.0/8", "fd00::/8"]]))]

@@ -127,6 +127,47 @@ pub enum Coding {
     Gzip,
 }
 
+/// Answers of this route that are kept for others (RFC 9111), in memory, for each tenant and revision. Whoever answers
+/// is shown nothing of a request but its address and what is named here, or what an answer's `Vary` has named: nothing
+/// else can change what is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "route.cache"))]
+pub struct Cache {
+    /// How long an answer is kept that does not say so itself. Absent: it is asked about each time, if it has a validator.
+    #[schemars(extend("examples" = ["10s"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Time>,
+    /// Headers of requests that are shown, and for whose values answers are kept apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "key-header"}, "examples" = [["accept-language"]]))]
+    pub key: Vec<String>,
+    /// Headers of requests that are shown although answers are not kept apart for them: by naming one you promise that it
+    /// never changes an answer, unless the answer's `Vary` says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "forward-header"}))]
+    pub forward: Vec<String>,
+    /// Whether requests with cookies are answered as if they had none. Otherwise they go past the cache.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_cookies: bool,
+    /// How long an old answer is still given while it is asked about, where it does not say so itself.
+    #[schemars(extend("default" = "0s"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_while_revalidate: Option<Time>,
+    /// How long an old answer is still given where the new one failed, and it does not say so itself.
+    #[schemars(extend("default" = "0s"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_if_error: Option<Time>,
+    /// Longest body that is kept.
+    #[schemars(extend("default" = "1MiB"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<Size>,
+    /// All that is kept of this route. Every route together is bounded by `limits.cache` of the node.
+    #[schemars(extend("default" = "16MiB"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
+}
+
 /// All of a route's, as a revision keeps them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -141,6 +182,8 @@ pub struct Features {
     pub cors: Option<Cors>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -5,8 +5,8 @@ use weft_types::{Code, code};
 use crate::{
     author,
     check::shown,
-    feature::{Cors, Features},
-    feature_lower::stripped,
+    feature::{Cache, Cors, Features},
+    feature_lower::{CACHE_BODY, CACHE_SIZE, stripped},
     tree::Spot,
 };
 
@@ -24,11 +24,18 @@ pub(crate) enum At {
 pub(crate) fn resolve(route: &author::Route, at: &Spot<'_>, tell: &mut Tell<'_>) -> Features {
     rewrite(route, at, tell);
     if route.files.is_some() || route.redirect.is_some() {
-        let here = [("rewrite", route.rewrite.is_some()), ("request-headers", route.request_headers.is_some())];
+        let here = [
+            ("rewrite", route.rewrite.is_some()),
+            ("request-headers", route.request_headers.is_some()),
+            ("cache", route.cache.is_some()),
+        ];
         for (key, _) in here.iter().filter(|(_, said)| *said) {
-            let message = format!("`{key}` has no effect here: nobody sees the request of a file or a redirect");
+            let message = format!("`{key}` has no effect here: nobody is asked for a file or a redirect");
             tell(&at.key(key), At::Key, code::MANIFEST_UNSUPPORTED, message, "not here", "remove it");
         }
+    }
+    if let Some(said) = &route.cache {
+        cache(said, &at.key("cache"), tell);
     }
     if let Some(said) = &route.cors {
         cors(said, &at.key("cors"), tell);
@@ -39,6 +46,7 @@ pub(crate) fn resolve(route: &author::Route, at: &Spot<'_>, tell: &mut Tell<'_>)
         response_headers: route.response_headers.clone(),
         cors: route.cors.clone(),
         compression: route.compression.clone(),
+        cache: route.cache.clone(),
         allow: route.allow.clone(),
         deny: route.deny.clone(),
     }
@@ -60,6 +68,31 @@ fn cors(cors: &Cors, at: &Spot<'_>, tell: &mut Tell<'_>) {
             let help = "name each, or remove `credentials`";
             tell(&at.key(key).item(i), At::Value, code::MANIFEST_TYPE, message, "not with credentials", help);
         }
+    }
+}
+
+fn cache(cache: &Cache, at: &Spot<'_>, tell: &mut Tell<'_>) {
+    for (i, name) in cache.forward.iter().enumerate().filter(|(_, name)| cache.key.contains(name)) {
+        let message = format!("`{}` is in `key` already", shown(name));
+        let help = "what is in `key` is shown; remove it here";
+        tell(&at.key("forward").item(i), At::Value, code::MANIFEST_DUPLICATE, message, "again here", help);
+    }
+    if cache.ignore_cookies && cache.key.iter().any(|name| name == "cookie") {
+        let message = "cookies cannot be both ignored and part of the key".to_owned();
+        tell(
+            &at.key("ignore-cookies"),
+            At::Key,
+            code::MANIFEST_DUPLICATE,
+            message,
+            "excluded by `key`",
+            "keep one of them",
+        );
+    }
+    let (body, size) = (cache.body.map_or(CACHE_BODY, |size| size.0), cache.size.map_or(CACHE_SIZE, |size| size.0));
+    if body > size {
+        let message = "the longest body is longer than all that is kept".to_owned();
+        let spot = at.key(if cache.body.is_some() { "body" } else { "size" });
+        tell(&spot, At::Value, code::MANIFEST_TYPE, message, "this value", "make `size` a multiple of `body`");
     }
 }
 

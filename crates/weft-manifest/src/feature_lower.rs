@@ -1,10 +1,10 @@
 //! From the features of a resolved route to those that the gateway runs, and what `weft explain` says of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use weft_traffic::{
-    Network,
+    Network, cache,
     feature::{
         self, AddressRules, HeaderChanges,
         compression::{self, TypeRule},
@@ -13,14 +13,16 @@ use weft_traffic::{
     units,
 };
 
-use crate::feature::{Coding, Compression, Cors, Features, Rewrite};
+use crate::feature::{Cache, Coding, Compression, Cors, Features, Rewrite};
+use crate::values::Time;
 
 /// `(field, value, origin)`, as [`weft_traffic::RouteSpec::origins`] has them.
 type Rows = Vec<(&'static str, String, String)>;
 
 impl Features {
     /// `None`: the route only routes. Every text has been checked.
-    pub(crate) fn lower(&self, path: &str) -> Option<Arc<feature::Features>> {
+    /// `partition` names the route and all that its answers come from.
+    pub(crate) fn lower(&self, path: &str, partition: impl FnOnce() -> String) -> Option<Arc<feature::Features>> {
         if self.is_empty() {
             return None;
         }
@@ -40,6 +42,7 @@ impl Features {
             request_headers: request.unwrap_or_default(),
             response_headers: response.unwrap_or_default(),
             cors: self.cors.as_ref().map(Cors::lower),
+            cache: self.cache.as_ref().map(|cache| cache.lower(partition().into())),
             compression: self.compression.as_ref().map(Compression::lower),
         }))
     }
@@ -60,6 +63,9 @@ impl Features {
         }
         if let Some(compression) = &self.compression {
             compression.rows(&mut row);
+        }
+        if let Some(cache) = &self.cache {
+            cache.rows(&mut row);
         }
         let mut changes = |field, remove: &[String], set: &BTreeMap<_, _>, add: &BTreeMap<_, _>| {
             let removed = remove.iter().map(|name| format!("-{name}"));
@@ -105,6 +111,49 @@ impl Cors {
         if let Some(time) = self.max_age {
             row("cors.max-age", units::format_duration(time.0));
         }
+    }
+}
+
+/// Bytes of one answer that is kept, and of all that a route keeps, unless its author says otherwise.
+pub(crate) const CACHE_BODY: u64 = 1 << 20;
+pub(crate) const CACHE_SIZE: u64 = 16 << 20;
+
+impl Cache {
+    fn lower(&self, partition: Arc<str>) -> cache::Options {
+        let names = |said: &[String]| said.iter().filter_map(|name| name.parse().ok()).collect();
+        let time = |said: Option<Time>| said.map_or(Duration::ZERO, |time| time.0);
+        cache::Options {
+            partition,
+            ttl: self.ttl.map(|time| time.0),
+            key: names(&self.key),
+            forward: names(&self.forward),
+            ignore_cookies: self.ignore_cookies,
+            stale_while_revalidate: time(self.stale_while_revalidate),
+            stale_if_error: time(self.stale_if_error),
+            body_max: self.body.map_or(CACHE_BODY, |size| size.0),
+            bytes_max: self.size.map_or(CACHE_SIZE, |size| size.0),
+        }
+    }
+
+    fn rows(&self, row: &mut impl FnMut(&'static str, String)) {
+        let ttl = self.ttl.map_or("as answers say".to_owned(), |time| units::format_duration(time.0));
+        row("cache.ttl", ttl);
+        let lists = [("cache.key", &self.key), ("cache.forward", &self.forward)];
+        for (field, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            row(field, list.join(", "));
+        }
+        if self.ignore_cookies {
+            row("cache.ignore-cookies", "true".to_owned());
+        }
+        let times = [
+            ("cache.stale-while-revalidate", self.stale_while_revalidate),
+            ("cache.stale-if-error", self.stale_if_error),
+        ];
+        for (field, time) in times {
+            time.into_iter().for_each(|time| row(field, units::format_duration(time.0)));
+        }
+        row("cache.body", units::format_bytes(self.body.map_or(CACHE_BODY, |size| size.0)));
+        row("cache.size", units::format_bytes(self.size.map_or(CACHE_SIZE, |size| size.0)));
     }
 }
 

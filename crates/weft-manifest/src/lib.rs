@@ -68,7 +68,7 @@ pub use auth::{Algorithm, AuthUse};
 pub use auth_resolve::{Auth, Jwt, Keys};
 pub use author::{Build, Files, Folder, Isolation, Language, Redirect, Store, StoreKind};
 pub use disk::Disk;
-pub use feature::{Coding, Compression, Cors, Features, RequestHeaders, ResponseHeaders, Rewrite};
+pub use feature::{Cache, Coding, Compression, Cors, Features, RequestHeaders, ResponseHeaders, Rewrite};
 pub use grant::{Wanted, grant_line};
 pub use near::nearest;
 pub use node::NodeConfig;

@@ -147,6 +147,9 @@ pub struct NodeLimits {
     /// Connections at once, for each listener.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 16_384))]
     pub connections: Option<u32>,
+    /// Bytes of answers kept in memory for all routes with a `cache` together.
+    #[schemars(extend("default" = "64MiB"))]
+    pub cache: Option<Size>,
     /// Longest time from the first byte of a request, or from accepting, to the end of its head.
     #[schemars(extend("default" = "10s"))]
     pub head_timeout: Option<Time>,
@@ -244,6 +247,8 @@ pub struct NodeConfig {
     pub tls: Vec<Certificate>,
     pub secrets: SecretSources,
     pub connections: usize,
+    /// Bytes.
+    pub cache: u64,
     pub head_timeout: Duration,
     pub idle_timeout: Duration,
     /// Bytes.
@@ -298,6 +303,7 @@ impl Default for NodeConfig {
             tls: Vec::new(),
             secrets: SecretSources::default(),
             connections: 16 * 1024,
+            cache: 64 << 20,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             head_max: 32 * 1024,

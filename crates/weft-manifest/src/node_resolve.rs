@@ -127,6 +127,7 @@ impl Resolver<'_> {
 
     fn limits(&mut self, limits: NodeLimits, at: &Spot<'_>, config: &mut NodeConfig) {
         set(&mut config.connections, limits.connections.map(|n| n as usize));
+        set(&mut config.cache, limits.cache.map(|size| size.0));
         set(&mut config.head_timeout, limits.head_timeout.map(|time| time.0));
         set(&mut config.idle_timeout, limits.idle_timeout.map(|time| time.0));
         set(&mut config.head_max, limits.head.map(|size| size.0 as usize));

@@ -47,6 +47,8 @@ pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
         "header" => header_fault(text),
         "request-header" => header_fault(text).or_else(|| headers::request_fault(text).map(str::to_owned)),
         "response-header" => header_fault(text).or_else(|| headers::response_fault(text).map(str::to_owned)),
+        "key-header" => header_fault(text).or_else(|| headers::key_fault(text).map(str::to_owned)),
+        "forward-header" => header_fault(text).or_else(|| headers::forward_fault(text).map(str::to_owned)),
         "media-type" => TypeRule::parse(text).err().map(str::to_owned),
         "origin" => origin_fault(text),
         "method-or-any" => method_fault(text).filter(|_| text != "*"),

@@ -243,6 +243,7 @@ impl Node {
             .clock(Arc::clone(&telemetry.clock))
             .observer(Arc::new(watcher))
             .limits(limits(config))
+            .cache_bytes(config.cache)
             .lanes(lanes()?);
         if let Some(forwarding) = &config.forwarding {
             gateway = gateway.forwarding(forwarding.clone());

@@ -44,6 +44,7 @@ mod admission;
 pub mod balance;
 pub mod breaker;
 pub mod budget;
+pub mod cache;
 mod chance;
 pub mod codel;
 mod compiled;

@@ -83,6 +83,7 @@ codes! {
     GUEST_BODY_FAILED   "guest-body-failed"    Application Retry::No, "The component failed in the middle of its response.";
     CPU_LIMIT           "cpu-limit"            Application Retry::No, "The component used more CPU than its limit.";
     MEMORY_LIMIT        "memory-limit"         Application Retry::No, "The component asked for more memory than its limit.";
+    NOT_CACHED          "not-cached"           Platform Retry::No, "Nothing that is kept answers this, and the request allows nothing else.";
     DEADLINE_EXCEEDED   "deadline-exceeded"    Application Retry::Now, "The component did not answer before the deadline.";
     IDLE_TIMEOUT        "idle-timeout"         Application Retry::No, "The stream stood still for too long.";
     LIFETIME_EXCEEDED   "lifetime-exceeded"    Application Retry::No, "The stream was open for longer than its limit.";

@@ -117,3 +117,34 @@ fn a_route_answers_some_addresses_as_trusted_proxies_report_them() {
     let metrics = node.admin_get("/metrics", None).body;
     assert!(metrics.contains("weft_proxy_headers_failed_total 1"), "{metrics}");
 }
+
+#[test]
+fn an_answer_is_kept_for_others_and_for_nobody_after_a_new_revision() {
+    let data = tempfile::tempdir().expect("folder");
+    let folder = application("shop", "path = \"/*\"\ncache = { key = [\"accept-language\"] }", "mirror-p2.wasm");
+    let mut node = Node::start(&["up", folder.path().to_str().expect("text")], data.path());
+    let ask = |node: &Node, more: &str| {
+        let head =
+            format!("GET /a?h=cache-control:%20max-age=600 HTTP/1.1\r\nhost: shop\r\n{more}connection: close\r\n\r\n");
+        support::request(&node.url, &head)
+    };
+    let call = |answer: &support::Response| {
+        let line = answer.head.lines().find_map(|line| line.strip_prefix("x-call: "));
+        line.unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    };
+    let first = ask(&node, "x-forwarded-host: evil\r\nx-any: evil\r\nuser-agent: evil\r\n");
+    assert!(first.head.contains("cache-status: weft; fwd=miss; stored\r\n"), "{first:?}");
+    assert!(!first.body.contains("evil"), "{first:?}");
+    let second = ask(&node, "");
+    assert!(second.head.contains("cache-status: weft; hit; ttl=") && second.head.contains("age: "), "{second:?}");
+    assert_eq!(call(&second), call(&first));
+    assert_ne!(call(&ask(&node, "accept-language: de\r\n")), call(&first));
+    assert_ne!(call(&ask(&node, "cookie: a=1\r\n")), call(&first));
+    assert!(line(data.path(), &["GET", "/a"], "cache.key").contains("accept-language"));
+
+    let manifest = folder.path().join("weft.toml");
+    let text = std::fs::read_to_string(&manifest).expect("there");
+    std::fs::write(&manifest, format!("{text}\n[[route]]\npath = \"/other\"\ncomponent = \"api\"\n")).expect("written");
+    node.says("\"swapped\"");
+    assert_ne!(call(&ask(&node, "")), call(&first), "another revision answers for itself");
+}

@@ -58,7 +58,7 @@ pub(crate) fn rewrite(found: &Found<'_>, query: Option<&str>) -> Option<PathAndQ
     found.route.spec.features.as_ref()?.rewrite.as_ref()?.target(found, query)
 }
 
-/// Changes a request that goes to whoever answers. Its URI is absolute.
+/// Leads a request to where it goes. Its URI is absolute.
 pub(crate) fn enter(features: &Features, target: Option<PathAndQuery>, parts: &mut Parts) {
     let host = features.rewrite.as_ref().and_then(|rewrite| rewrite.host.as_ref());
     if target.is_some() || host.is_some() {
@@ -71,7 +71,6 @@ pub(crate) fn enter(features: &Features, target: Option<PathAndQuery>, parts: &m
         // Each part is one of a URI already.
         parts.uri = Uri::from_parts(uri).unwrap_or_default();
     }
-    features.request_headers.apply(&mut parts.headers);
 }
 
 /// Changes an answer that goes to the client. `ours`: it is an error that we made.

@@ -9,7 +9,7 @@
 
 mod find;
 mod kind;
-mod range;
+pub(crate) mod range;
 
 use std::{sync::Arc, time::SystemTime};
 

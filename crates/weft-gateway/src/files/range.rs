@@ -16,10 +16,16 @@ pub(crate) enum Wanted {
 }
 
 pub(crate) fn wanted(headers: &HeaderMap, tag: &str, modified: SystemTime, size: u64) -> Wanted {
-    let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Wanted::Whole };
-    if !still_the_same(headers, tag, modified) {
-        return Wanted::Whole;
+    if headers.contains_key(header::RANGE) && still_the_same(headers, tag, modified) {
+        asked(headers, size)
+    } else {
+        Wanted::Whole
     }
+}
+
+/// What is asked for of so many bytes, whatever the client has of them.
+pub(crate) fn asked(headers: &HeaderMap, size: u64) -> Wanted {
+    let Some(range) = headers.get(header::RANGE).and_then(|value| value.to_str().ok()) else { return Wanted::Whole };
     let Some((unit, range)) = range.split_once('=') else { return Wanted::Whole };
     match unit.trim().eq_ignore_ascii_case("bytes") && !range.contains(',') {
         true => part(range.trim(), size),

@@ -81,6 +81,32 @@ pub fn response_fault(name: &str) -> Option<&'static str> {
     }
 }
 
+/// Why a cache may not keep answers apart by this header of a request, as the end of a sentence.
+pub fn key_fault(name: &str) -> Option<&'static str> {
+    match name {
+        _ if FRAMING.contains(&name) => Some(FRAMES),
+        "host" => Some("the host is a part of every key"),
+        "traceparent" | "tracestate" | "baggage" => Some("it is another one for each request"),
+        "range"
+        | "if-range"
+        | "if-none-match"
+        | "if-modified-since"
+        | "if-match"
+        | "if-unmodified-since"
+        | "cache-control"
+        | "pragma" => Some("it is what the cache itself is asked"),
+        _ => None,
+    }
+}
+
+/// Why a cache may not show whoever answers this header without keeping answers apart by it.
+pub fn forward_fault(name: &str) -> Option<&'static str> {
+    match name {
+        "cookie" | "authorization" => Some("it says who asks: an answer that is kept for all may not know it"),
+        _ => key_fault(name),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,8 @@ pub struct Features {
     pub request_headers: HeaderChanges,
     /// Which pages of other origins may read the answers.
     pub cors: Option<Cors>,
+    /// Which answers are kept for others.
+    pub cache: Option<crate::cache::Options>,
     /// Which answers are compressed.
     pub compression: Option<Compression>,
     /// Changes to the answer's headers, last of all.
