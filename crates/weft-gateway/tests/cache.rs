@@ -580,3 +580,24 @@ async fn routes_share_nothing_though_they_share_an_address() {
     assert_eq!(site.get("/a", "").await.body, "answer 2");
     assert_eq!(site.get("/a", "X-Beta: 2\r\n").await.body, "answer 1");
 }
+
+#[tokio::test]
+async fn what_was_shown_tells_answers_apart_though_they_do_not_say_so() {
+    // Only the first answer says what it varies by; the others vary all the same.
+    let site = Site::new(vec![spec("/*", options())], |request, n| {
+        let accept = request.headers().get("accept").map_or("none", |value| value.to_str().expect("text"));
+        let vary = if n <= 2 { "accept" } else { "" };
+        answer(&[("cache-control", "max-age=60"), ("vary", vary), ("x-accept", accept)], n)
+    });
+    for accept in ["a", "evil", "b"] {
+        assert_eq!(site.get("/a", &format!("Accept: {accept}\r\n")).await.header("x-accept"), Some(accept));
+    }
+    assert_eq!(site.get("/a", "").await.header("x-accept"), Some("none"));
+    for accept in ["a", "evil", "b"] {
+        assert_eq!(site.get("/a", &format!("Accept: {accept}\r\n")).await.header("x-accept"), Some(accept));
+    }
+    assert_eq!(site.calls(), 5);
+    // A host is shown as it was sent, and kept apart so.
+    let loud = ask(site.gateway.address(), "GET http://SHOP/a", "Accept: a\r\n").await;
+    assert!(loud.cache().starts_with("weft; fwd=miss"), "{loud:?}");
+}

@@ -30,6 +30,8 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     lines.iter().map(pair).collect()
 }
 
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
 fn later(seconds: u64) -> Timestamp {
     NOW.saturating_add(Duration::from_secs(seconds))
 }
@@ -44,7 +46,7 @@ fn fresh(options: &Options, lines: &[(&str, &str)]) -> Option<u64> {
 fn how_long_an_answer_is_fresh() {
     let (date, soon, past) = (format_date(NOW), format_date(later(100)), format_date(NOW));
     let etag = ("etag", "\"a\"");
-    let cases: [(&[(&str, &str)], Option<u64>); 14] = [
+    let cases: [(Lines<'_>, Option<u64>); 14] = [
         (&[("cache-control", "max-age=60")], Some(60)),
         (&[("cache-control", "max-age=60, s-maxage=10")], Some(10)),
         (&[("cache-control", "max-age=60"), ("expires", "0")], Some(60)),

@@ -225,6 +225,8 @@ impl Work {
                     continue;
                 }
             }
+            // What was shown tells answers apart, whether they say so or not.
+            let parts = parts.map(|parts| union(parts, &learned));
             return self.take(call, response, owed, answer.class, parts, why, asked_at, guard).await;
         }
         unreachable!("rounds end")
@@ -393,6 +395,15 @@ fn ready(entry: &Entry, method: &Method, headers: &HeaderMap, now: Timestamp, wh
         Ok(ready) => Done::Ready(ready, Class::Ok),
         Err(problem) => Done::Refused(problem),
     }
+}
+
+fn union(mut parts: Vec<http::HeaderName>, more: &[http::HeaderName]) -> Vec<http::HeaderName> {
+    for name in more {
+        if !parts.contains(name) {
+            parts.push(name.clone());
+        }
+    }
+    parts
 }
 
 /// Tells a server where its client asked. Both are a part of the key; who the client is is not, and is not told.

@@ -85,7 +85,8 @@ pub(crate) struct Call {
 pub(crate) fn key(found: &Found<'_>, authority: &Authority, uri: &Uri, secure: bool, tenant: &Tenant) -> Option<Key> {
     let options = found.route.spec.features.as_ref()?.cache.as_ref()?;
     let uri = address(&found.route.spec.application, authority, uri);
-    Some(Key { uri, partition: Arc::clone(&options.partition), secure, tenant: tenant.clone() })
+    let partition = Arc::clone(&options.partition);
+    Some(Key { uri, authority: authority.as_str().into(), partition, secure, tenant: tenant.clone() })
 }
 
 /// What names a thing within a node: the application, and where a client finds it.

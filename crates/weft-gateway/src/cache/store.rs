@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -34,6 +35,8 @@ const PASSES_MAX: usize = 4096;
 pub(crate) struct Key {
     /// See [`super::address`].
     pub(crate) uri: Arc<str>,
+    /// As it was sent, capitals too: whoever answers is shown it so.
+    pub(crate) authority: Arc<str>,
     pub(crate) partition: Arc<str>,
     pub(crate) secure: bool,
     pub(crate) tenant: Tenant,
@@ -86,6 +89,7 @@ impl Entry {
 
 pub(super) struct Store {
     bytes_max: u64,
+    hash: RandomState,
     inner: Mutex<Inner>,
     /// Something is, or soon will be, kept: until then nobody needs to be told of changes.
     used: AtomicBool,
@@ -100,7 +104,8 @@ struct Inner {
     /// The next id, and the next reading's.
     tick: u64,
     asking: HashMap<(Key, Values), Asking>,
-    passes: HashMap<Key, Timestamp>,
+    /// By a hash, since there may be many and their names are clients'.
+    passes: HashMap<u64, Timestamp>,
 }
 
 #[derive(Default)]
@@ -152,7 +157,7 @@ impl Drop for Guard {
 
 impl Store {
     pub(super) fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, inner: Mutex::default(), used: AtomicBool::new(false) }
+        Self { bytes_max, hash: RandomState::new(), inner: Mutex::default(), used: AtomicBool::new(false) }
     }
 
     pub(super) fn is_used(&self) -> bool {
@@ -188,7 +193,7 @@ impl Store {
         let mut inner = self.inner.lock();
         entry.id = inner.next();
         let entry = Arc::new(entry);
-        inner.passes.remove(&entry.key);
+        inner.passes.remove(&self.hash.hash_one(&entry.key));
         let old = inner.entries.get(&entry.key.uri).into_iter().flatten();
         let old: Vec<Arc<Entry>> = old.filter(|old| old.answers(&entry.key, request)).cloned().collect();
         old.iter().for_each(|old| inner.remove(old));
@@ -236,9 +241,11 @@ impl Store {
         if inner.passes.len() >= PASSES_MAX {
             inner.passes.retain(|_, until| *until > now);
         }
-        if inner.passes.len() < PASSES_MAX {
-            inner.passes.insert(key.clone(), now.saturating_add(PASSES));
+        // Too many at once: what is forgotten here is found out again by one who asks.
+        if inner.passes.len() >= PASSES_MAX {
+            inner.passes.clear();
         }
+        inner.passes.insert(self.hash.hash_one(key), now.saturating_add(PASSES));
     }
 
     #[cfg(test)]
@@ -252,7 +259,7 @@ impl super::Cache {
     pub(super) fn turn(self: &Arc<Self>, key: &Key, values: Values, now: Timestamp) -> Turn {
         self.store.used.store(true, Relaxed);
         let mut inner = self.store.inner.lock();
-        if inner.passes.get(key).is_some_and(|until| *until > now) {
+        if inner.passes.get(&self.store.hash.hash_one(key)).is_some_and(|until| *until > now) {
             return Turn::Each;
         }
         let what = (key.clone(), values);
@@ -334,7 +341,13 @@ mod tests {
     }
 
     fn key(uri: &str, partition: &str) -> Key {
-        Key { uri: uri.into(), partition: partition.into(), secure: false, tenant: Tenant::default() }
+        Key {
+            uri: uri.into(),
+            authority: "shop".into(),
+            partition: partition.into(),
+            secure: false,
+            tenant: Tenant::default(),
+        }
     }
 
     fn entry(uri: &str, partition: &str, accept: Option<&str>, bytes: usize) -> (Entry, HeaderMap) {

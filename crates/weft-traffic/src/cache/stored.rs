@@ -127,7 +127,7 @@ impl Stored {
     pub fn stands_in(&self, asked: &Asked, now: Timestamp) -> bool {
         !self.strict()
             && !asked.no_cache
-            && !(asked.personal && !self.shared)
+            && (!asked.personal || self.shared)
             && self.staleness(now) < self.stale_if_error
     }
 
