@@ -30,7 +30,7 @@ use crate::{
     errand::Answer,
     exchange::{Answered, Exchange},
     feature, files,
-    guard::{self, Arrived, Said, Verdict, Waiting},
+    guard::{self, Arrived, Said, Waiting},
     handler::{Handler, Peer, Refuse},
     hop,
     inflow::{Inflow, Wire},
@@ -168,16 +168,16 @@ impl Edge {
         if let Some(step) = feature::preflight(exchange, &authority, &parts) {
             return Ok(step);
         }
-        self.go(exchange, peer, Arrived { parts, body, authority }, None)
+        self.go(exchange, peer, Arrived { parts, body, authority }, false)
     }
 
-    /// Finds the route and enters it. `verdict`: the route's guard has been asked before, and says this.
+    /// Finds the route and enters it. `again`: its guard has been asked before, and has what it was missing.
     pub(crate) fn go(
         &self,
         exchange: &mut Exchange,
         peer: &Peer,
         arrived: Arrived,
-        verdict: Option<Verdict>,
+        again: bool,
     ) -> Result<Step, Problem> {
         let Arrived { mut parts, body, authority } = arrived;
         let table = Arc::clone(&exchange.table);
@@ -203,20 +203,21 @@ impl Edge {
         let (limited, asks) = (policy.rate_limit.rate.is_some(), policy.auth.asks());
         // Addresses are counted first: whoever guesses credentials is to be stopped, too.
         let first = !asks || policy.rate_limit.by == By::Address;
-        if limited && first && verdict.is_none() {
+        if limited && first && !again {
             self.limit(exchange, found.route)?;
         }
         if asks {
-            let checked = match verdict {
-                Some(verdict) => verdict.map(Said::Pass),
-                None => guard::check(found.route, &parts, peer, exchange.started),
-            };
-            match checked.map_err(|denial| guard::problem(exchange, *denial))? {
+            let said = guard::check(found.route, &parts, peer, self.senses.clock.now());
+            match said.map_err(|denial| guard::problem(exchange, *denial))? {
                 Said::Pass(identity) => exchange.identity = identity,
-                Said::Later(verdict) => {
+                Said::Later(_) if again => {
+                    let denial = guard::unavailable("the guard is not done after it was waited for");
+                    return Err(guard::problem(exchange, *denial));
+                }
+                Said::Later(ready) => {
                     drop(found);
                     let (arrived, peer) = (Arrived { parts, body, authority }, peer.clone());
-                    return Ok(Step::Ask(Box::new(Waiting { verdict, arrived, peer })));
+                    return Ok(Step::Ask(Box::new(Waiting { ready, arrived, peer })));
                 }
             }
         }

@@ -14,18 +14,15 @@ use crate::{
     problem::Problem,
 };
 
-/// What a guard that had to ask somebody says in the end.
-pub(crate) type Verdict = Result<Option<Arc<Identity>>, Box<Denial>>;
-
-/// What it says at once.
+/// What a guard says.
 pub(crate) enum Said {
     Pass(Option<Arc<Identity>>),
-    Later(Pending<'static, Verdict>),
+    Later(Pending<'static, ()>),
 }
 
-/// A request whose guard asks somebody before it decides.
+/// A request whose guard fetches something before it decides.
 pub(crate) struct Waiting {
-    pub(crate) verdict: Pending<'static, Verdict>,
+    pub(crate) ready: Pending<'static, ()>,
     pub(crate) arrived: Arrived,
     pub(crate) peer: Peer,
 }
@@ -38,32 +35,36 @@ pub(crate) struct Arrived {
 }
 
 impl Edge {
-    /// Waits for the guard, for as long as the route's timeout, and goes on where it stopped.
+    /// Waits for what the guard needs, for as long as the route's timeout, and goes on where it stopped.
     pub(crate) async fn ask(&self, exchange: &mut Exchange, waiting: Waiting) -> Step {
-        let Waiting { verdict, arrived, peer } = waiting;
+        let Waiting { ready, arrived, peer } = waiting;
         let left = exchange.route().map(|route| {
             let until = exchange.started.saturating_add(route.spec.policy.timeout);
             until.since(self.senses.clock.now())
         });
-        let late = || Box::new(Denial { code: code::IDENTITY_UNAVAILABLE, challenges: Vec::new(), why: "late".into() });
-        let verdict = tokio::time::timeout(left.unwrap_or_default(), verdict).await.unwrap_or_else(|_| Err(late()));
-        self.go(exchange, &peer, arrived, Some(verdict)).unwrap_or_else(|problem| exchange.refuse(&problem))
+        // Whether it came in time is for the guard to see.
+        let _ = tokio::time::timeout(left.unwrap_or_default(), ready).await;
+        self.go(exchange, &peer, arrived, true).unwrap_or_else(|problem| exchange.refuse(&problem))
     }
 }
 
 /// Asks a route's guard.
 pub(crate) fn check(route: &CompiledRoute, parts: &Parts, peer: &Peer, now: Timestamp) -> Result<Said, Box<Denial>> {
     let Some(guard) = &route.spec.guard else {
-        let why = "the route has no guard, though its policy names one".to_owned();
-        return Err(Box::new(Denial { code: code::IDENTITY_UNAVAILABLE, challenges: Vec::new(), why }));
+        return Err(unavailable("the route has no guard, though its policy names one"));
     };
     let certificate = peer.certificate.as_deref();
     let presented = Presented { method: &parts.method, uri: &parts.uri, headers: &parts.headers, certificate };
     match guard.check(&presented, now) {
         Checked::Passed(identity) => Ok(Said::Pass(identity)),
-        Checked::Later(verdict) => Ok(Said::Later(verdict)),
+        Checked::Later(ready) => Ok(Said::Later(ready)),
         Checked::Refused(denial) => Err(denial),
     }
+}
+
+/// Who is calling cannot be known now.
+pub(crate) fn unavailable(why: &str) -> Box<Denial> {
+    Box::new(Denial { code: code::IDENTITY_UNAVAILABLE, challenges: Vec::new(), why: why.to_owned() })
 }
 
 /// The denial as it is answered, told of in the log.

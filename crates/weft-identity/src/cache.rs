@@ -81,6 +81,11 @@ impl Cache {
         }
         set.push(Entry { hash, until, used, identity });
     }
+
+    /// Forgets all: what they were verified by has changed.
+    pub(crate) fn clear(&self) {
+        self.shards.iter().for_each(|shard| shard.lock().sets.clear());
+    }
 }
 
 fn place(hash: &Hash) -> (usize, usize) {
@@ -112,6 +117,8 @@ mod tests {
         cache.keep(of(100), Arc::clone(&alice), at(300), at(2));
         assert!(cache.find(&of(1), at(2)).is_none(), "the one used longest ago made room");
         assert!(cache.find(&of(0), at(2)).is_some() && cache.find(&of(100), at(2)).is_some());
+        cache.clear();
+        assert!(cache.find(&of(100), at(2)).is_none());
     }
 
     #[test]

@@ -15,6 +15,10 @@ impl Denied {
         Self { code: code::CREDENTIAL_INVALID, why }
     }
 
+    pub(crate) const fn unavailable(why: &'static str) -> Self {
+        Self { code: code::IDENTITY_UNAVAILABLE, why }
+    }
+
     pub(crate) const fn expired(why: &'static str) -> Self {
         Self { code: code::CREDENTIAL_EXPIRED, why }
     }

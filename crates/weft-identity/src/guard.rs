@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use http::HeaderValue;
-use weft_types::{Checked, Denial, Guard, Identity, Presented, Timestamp, code};
+use weft_types::{Checked, Denial, Guard, Identity, Pending, Presented, Timestamp, code};
 
 use crate::{denied::Denied, jwt::Jwt};
 
@@ -18,12 +18,21 @@ pub(crate) enum Found {
     Absent,
     Good(Arc<Identity>),
     Bad(Denied),
+    /// Check again after this.
+    Later(Pending<'static, ()>),
 }
 
 impl Provider {
     fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Found {
         match self {
             Self::Jwt(jwt) => jwt.check(presented.headers, now),
+        }
+    }
+
+    /// Fetches what it needs before the first caller comes.
+    pub fn warm(&self, now: Timestamp) {
+        match self {
+            Self::Jwt(jwt) => jwt.warm(now),
         }
     }
 
@@ -56,28 +65,32 @@ impl RouteGuard {
 
     /// The first provider that finds a credential good decides. One that was shown and is good for none is refused,
     /// even where none is needed: whoever sends it thinks that it is somebody.
-    fn decide(&self, presented: &Presented<'_>, now: Timestamp) -> Result<Option<Arc<Identity>>, Box<Denial>> {
-        let mut bad: Vec<Option<Denied>> = Vec::new();
+    fn decide(&self, presented: &Presented<'_>, now: Timestamp) -> Checked {
+        let (mut bad, mut later): (Vec<Option<Denied>>, _) = (Vec::new(), None);
         for provider in &self.providers {
             match provider.check(presented, now) {
-                Found::Good(identity) => return self.admit(identity).map(Some),
+                Found::Good(identity) => return self.admit(identity),
                 Found::Bad(denied) => bad.push(Some(denied)),
                 Found::Absent => bad.push(None),
+                Found::Later(ready) => later = later.or(Some(ready)),
             }
         }
+        if let Some(ready) = later {
+            return Checked::Later(ready);
+        }
         match bad.iter().flatten().max_by_key(|denied| rank(denied)) {
-            None if self.demand.optional => Ok(None),
-            worst => Err(Box::new(self.denial(worst.copied(), &bad))),
+            None if self.demand.optional => Checked::Passed(None),
+            worst => Checked::Refused(Box::new(self.denial(worst.copied(), &bad))),
         }
     }
 
-    fn admit(&self, identity: Arc<Identity>) -> Result<Arc<Identity>, Box<Denial>> {
+    fn admit(&self, identity: Arc<Identity>) -> Checked {
         let wanted = &self.demand.roles;
         if wanted.is_empty() || wanted.iter().any(|role| identity.roles.contains(role)) {
-            return Ok(identity);
+            return Checked::Passed(Some(identity));
         }
         let why = format!("{} has none of the roles {}", identity.subject, wanted.join(", "));
-        Err(Box::new(Denial { code: code::FORBIDDEN, challenges: Vec::new(), why }))
+        Checked::Refused(Box::new(Denial { code: code::FORBIDDEN, challenges: Vec::new(), why }))
     }
 
     fn denial(&self, worst: Option<Denied>, bad: &[Option<Denied>]) -> Denial {
@@ -102,10 +115,7 @@ fn rank(denied: &Denied) -> u8 {
 
 impl Guard for RouteGuard {
     fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Checked {
-        match self.decide(presented, now) {
-            Ok(identity) => Checked::Passed(identity),
-            Err(denial) => Checked::Refused(denial),
-        }
+        self.decide(presented, now)
     }
 }
 

@@ -1,14 +1,21 @@
 //! Bearer tokens of one issuer (RFC 6750, RFC 7519, RFC 8725).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderValue, header};
 use weft_types::{Name, Timestamp};
 
 use crate::{
-    cache::{self, Cache, Hash},
+    cache::{self, Cache},
     denied::{Denied, challenge},
     guard::Found,
+    jwks::{Held, Jwks},
     keys::KeySet,
     token::{Bad, ClaimNames, Rules},
 };
@@ -27,22 +34,55 @@ pub struct JwtOptions {
     pub claims: ClaimNames,
 }
 
+/// No key that is known could have signed the token.
+struct UnknownKey;
+
+const UNKNOWN_KEY: Denied = Denied::invalid("the signature is not by a known key");
+
 /// Verifies tokens, and remembers those that are good.
 pub struct Jwt {
     rules: Rules,
-    keys: KeySet,
+    keys: Keys,
     cache: Cache,
+    /// Of the keys by which what is in the cache was verified.
+    generation: AtomicU64,
+}
+
+/// Where an issuer's keys are.
+pub enum Keys {
+    Fixed(Arc<KeySet>),
+    /// Published by the issuer, and fetched.
+    Remote(Arc<Jwks>),
+}
+
+impl From<KeySet> for Keys {
+    fn from(keys: KeySet) -> Self {
+        Self::Fixed(Arc::new(keys))
+    }
+}
+
+impl From<Jwks> for Keys {
+    fn from(keys: Jwks) -> Self {
+        Self::Remote(Arc::new(keys))
+    }
 }
 
 impl Jwt {
-    pub fn new(auth: Name, options: JwtOptions, keys: KeySet) -> Self {
+    pub fn new(auth: Name, options: JwtOptions, keys: impl Into<Keys>) -> Self {
         let JwtOptions { issuer, audience, algorithms, leeway, claims } = options;
         let allowed = algorithms.into_iter().filter_map(|name| {
             let algorithm = name.parse().ok()?;
             Some((name, (algorithm, Rules::validation(algorithm))))
         });
         let rules = Rules { auth, issuer, audience, leeway, claims, allowed: allowed.collect() };
-        Self { rules, keys, cache: Cache::new() }
+        Self { rules, keys: keys.into(), cache: Cache::new(), generation: AtomicU64::new(0) }
+    }
+
+    /// Fetches what has to be fetched before the first token comes. Needs a runtime, and does nothing without one.
+    pub fn warm(&self, now: Timestamp) {
+        if let Keys::Remote(jwks) = &self.keys {
+            drop(jwks.refresh_aside(now));
+        }
     }
 
     pub(crate) fn check(&self, headers: &HeaderMap, now: Timestamp) -> Found {
@@ -51,22 +91,50 @@ impl Jwt {
             Ok(None) => return Found::Absent,
             Err(denied) => return Found::Bad(denied),
         };
-        let hash = cache::hash(token.as_bytes());
-        match self.cache.find(&hash, now) {
-            Some(identity) => Found::Good(identity),
-            None => self.verify(token, hash, now),
+        match &self.keys {
+            Keys::Fixed(keys) => match self.verify(token, keys, 0, now) {
+                Ok(found) => found,
+                Err(UnknownKey) => Found::Bad(UNKNOWN_KEY),
+            },
+            Keys::Remote(jwks) => self.by_remote(token, jwks, now),
         }
     }
 
-    fn verify(&self, token: &str, hash: Hash, now: Timestamp) -> Found {
-        match self.rules.verify(token, &self.keys, now) {
+    fn by_remote(&self, token: &str, jwks: &Arc<Jwks>, now: Timestamp) -> Found {
+        let Some(Held { keys, generation, due }) = jwks.held(now) else {
+            let unavailable = Denied::unavailable("the keys of the issuer cannot be fetched");
+            return jwks.wait(now).map_or(Found::Bad(unavailable), Found::Later);
+        };
+        if due {
+            drop(jwks.refresh_aside(now));
+        }
+        if self.generation.swap(generation, SeqCst) != generation {
+            self.cache.clear();
+        }
+        match self.verify(token, &keys, generation, now) {
+            Ok(found) => found,
+            // Its issuer may have begun to use a new key.
+            Err(UnknownKey) => jwks.wait(now).map_or(Found::Bad(UNKNOWN_KEY), Found::Later),
+        }
+    }
+
+    fn verify(&self, token: &str, keys: &KeySet, generation: u64, now: Timestamp) -> Result<Found, UnknownKey> {
+        let hash = cache::hash(token.as_bytes());
+        if let Some(identity) = self.cache.find(&hash, now) {
+            return Ok(Found::Good(identity));
+        }
+        match self.rules.verify(token, keys, now) {
             Ok(proven) => {
                 let identity = Arc::new(proven.identity);
                 self.cache.keep(hash, Arc::clone(&identity), proven.until, now);
-                Found::Good(identity)
+                // Keys that changed meanwhile may be those by which this was verified.
+                if self.generation.load(SeqCst) != generation {
+                    self.cache.clear();
+                }
+                Ok(Found::Good(identity))
             }
-            Err(Bad::Denied(denied)) => Found::Bad(denied),
-            Err(Bad::UnknownKey) => Found::Bad(Denied::invalid("the signature is not by a known key")),
+            Err(Bad::Denied(denied)) => Ok(Found::Bad(denied)),
+            Err(Bad::UnknownKey) => Err(UnknownKey),
         }
     }
 

@@ -32,6 +32,8 @@ pub enum KeyError {
     NoKey(String),
     #[error("it holds more than {KEYS_MAX} keys")]
     TooMany,
+    #[error(transparent)]
+    Url(#[from] crate::JwksError),
     #[error("the secret is shorter than the {0} bytes that its algorithms need")]
     ShortSecret(usize),
 }

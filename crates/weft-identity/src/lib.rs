@@ -5,13 +5,16 @@
 //!   jwt        a bearer token ─► cache ─► token ─► keys            known tokens cost a lookup, until they expire
 //!     token      header checked, signature verified (jsonwebtoken), claims checked
 //!     keys       from PEM or JWKS: each pinned to the algorithms that belong to its type
+//!     jwks       keys that their issuer publishes: fetched, kept, and used until they are too old
 //! ```
 //!
 //! It listens nowhere, and takes time by argument. Signatures are verified by ring, through `jsonwebtoken`.
 
 mod cache;
 mod denied;
+mod fetch;
 mod guard;
+mod jwks;
 mod jwt;
 mod keys;
 mod person;
@@ -19,6 +22,7 @@ mod ring;
 mod token;
 
 pub use guard::{Demand, Provider, RouteGuard};
-pub use jwt::{Jwt, JwtOptions};
+pub use jwks::{Jwks, JwksError, JwksOptions};
+pub use jwt::{Jwt, JwtOptions, Keys};
 pub use keys::{KeyError, KeySet};
 pub use token::{ClaimNames, TOKEN_BYTES_MAX};

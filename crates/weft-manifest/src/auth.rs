@@ -44,9 +44,13 @@ pub struct Jwt {
     /// Exactly one of `keys`, `jwks-url` and `secret` is given.
     #[schemars(extend("x-one-of" = "keys", "x-form" = "path", "examples" = ["keys/issuer.pem"]))]
     pub keys: Option<String>,
-    /// Where the issuer publishes its keys.
-    #[schemars(extend("x-one-of" = "keys", "x-unsupported" = "keys are read from files in this version"))]
-    pub jwks_url: Option<crate::values::Later>,
+    /// Where the issuer publishes its keys: an `https` URL, or an `http` URL of this machine. Fetched again every 5 minutes,
+    /// and for a token by an unknown key, at most every 10 seconds.
+    #[schemars(extend("x-one-of" = "keys", "x-form" = "url", "examples" = ["https://id.example.com/.well-known/jwks.json"]))]
+    pub jwks_url: Option<String>,
+    /// So long the last good keys are used while `jwks-url` gives no newer ones; then nobody is let in. At least 1m.
+    #[schemars(extend("default" = "1h"))]
+    pub keys_max_age: Option<Time>,
     /// A secret of the node that is shared with the issuer, for HS256, HS384 and HS512.
     #[schemars(extend("x-one-of" = "keys", "x-form" = "text", "examples" = ["issuer-hmac"]))]
     pub secret: Option<String>,

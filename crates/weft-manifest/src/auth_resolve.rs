@@ -19,6 +19,8 @@ use crate::{
 /// Largest file of keys, in bytes.
 const KEYS_BYTES_MAX: u64 = 256 << 10;
 const LEEWAY: Duration = Duration::from_secs(30);
+const KEYS_MAX_AGE: Duration = Duration::from_secs(3600);
+const KEYS_MAX_AGE_MIN: Duration = Duration::from_secs(60);
 const LEEWAY_MAX: Duration = Duration::from_secs(300);
 
 /// A declaration, ready to be made into what verifies.
@@ -51,8 +53,20 @@ pub struct Jwt {
 pub enum Keys {
     /// The text of a file, PEM or JWKS. It is public, and a part of the revision.
     Text(String),
+    /// Published at a URL.
+    Url(Published),
     /// The name of a secret of the node.
     Secret(String),
+}
+
+/// Keys that an issuer publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Published {
+    pub url: String,
+    /// So long the last good ones are used.
+    #[serde(with = "units::duration")]
+    pub max_age: Duration,
 }
 
 impl Resolver<'_> {
@@ -80,11 +94,13 @@ impl Resolver<'_> {
             self.problem(at.key("leeway").value_span(), code::MANIFEST_TYPE, message, "this value", help);
         }
         self.algorithms(jwt, at);
-        let keys = match (&jwt.keys, &jwt.secret) {
-            (Some(path), _) => Keys::Text(self.keys(path, &at.key("keys"))?),
-            (None, Some(secret)) => Keys::Secret(secret.clone()),
+        let published = self.published(jwt, at);
+        let keys = match (&jwt.keys, published, &jwt.secret) {
+            (Some(path), ..) => Keys::Text(self.keys(path, &at.key("keys"))?),
+            (None, Some(published), _) => Keys::Url(published),
+            (None, None, Some(secret)) => Keys::Secret(secret.clone()),
             // The schema's check has said that there is none.
-            (None, None) => return None,
+            (None, None, None) => return None,
         };
         Some(Jwt {
             issuer: jwt.issuer.clone(),
@@ -96,6 +112,31 @@ impl Resolver<'_> {
             tenant: jwt.tenant.clone(),
             roles: jwt.roles.clone(),
         })
+    }
+
+    fn published(&mut self, jwt: &auth::Jwt, at: &Spot<'_>) -> Option<Published> {
+        let max_age = jwt.keys_max_age.map_or(KEYS_MAX_AGE, |time| time.0);
+        let Some(url) = &jwt.jwks_url else {
+            if jwt.keys_max_age.is_some() {
+                let message = "`keys-max-age` has no effect: nothing is fetched".to_owned();
+                let span = at.key("keys-max-age").key_span();
+                self.problem(span, code::MANIFEST_TYPE, message, "without effect", "remove it, or give `jwks-url`");
+            }
+            return None;
+        };
+        if max_age < KEYS_MAX_AGE_MIN {
+            let span = at.key("keys-max-age").value_span();
+            let help = "at least `1m`: an issuer that restarts must not lock everybody out";
+            self.problem(span, code::MANIFEST_TYPE, "`keys-max-age` is too short".to_owned(), "this value", help);
+        }
+        let uri = url.parse::<http::Uri>().ok();
+        let local = |uri: &http::Uri| matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        if uri.is_some_and(|uri| uri.scheme_str() == Some("http") && !local(&uri)) {
+            let message = format!("`{}` is not secured: whoever is on the way could give keys of his own", shown(url));
+            let span = at.key("jwks-url").value_span();
+            self.problem(span, code::MANIFEST_TYPE, message, "this URL", "use `https`");
+        }
+        Some(Published { url: url.clone(), max_age })
     }
 
     /// What one side keeps for itself and what both sides know are never mixed: that is how keys are confused.

@@ -131,7 +131,9 @@ impl Node {
         remove: &[Name],
     ) -> Result<Prepared<'_>, DeployError> {
         let turn = self.turn.lock().await;
-        let unguarded = deployments.iter_mut().flat_map(|one| self.providers.guard(one).err().unwrap_or_default());
+        let now = Some(self.telemetry.clock.now());
+        let guard = |one| self.providers.guard(one, now).err().unwrap_or_default();
+        let unguarded = deployments.iter_mut().flat_map(guard);
         let unguarded: Vec<Refusal> = unguarded.collect();
         let mut running = self.world.lock().running.clone();
         remove.iter().for_each(|name| drop(running.remove(name)));
@@ -321,7 +323,7 @@ pub fn check(deployments: &[Deployment]) -> Vec<Refusal> {
     let routes = deployments.iter().flat_map(|deployment| deployment.routes.clone()).collect();
     let mut refusals: Vec<Refusal> = Table::compile(routes).err().into_iter().flatten().map(Refusal::Route).collect();
     let providers = Providers::default();
-    refusals.extend(deployments.iter().flat_map(|one| providers.guard(&mut one.clone()).err().unwrap_or_default()));
+    refusals.extend(deployments.iter().flat_map(|one| providers.guard(&mut one.clone(), None).err().unwrap_or_default()));
     let clock = Arc::new(weft_types::SystemClock::new());
     let mut options = weft_host::HostOptions::new(clock);
     options.services.stores = Arc::new(Arc::new(weft_store::MemoryStore::default()));

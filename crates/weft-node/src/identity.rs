@@ -9,10 +9,10 @@ use std::{
 
 use parking_lot::Mutex;
 use weft_host::Secret;
-use weft_identity::{ClaimNames, Demand, Jwt, JwtOptions, KeyError, KeySet, Provider, RouteGuard};
-use weft_manifest::{Auth, Keys};
+use weft_identity::{ClaimNames, Demand, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, Provider, RouteGuard};
+use weft_manifest::{Auth, Keys, Published};
 use weft_traffic::RouteSpec;
-use weft_types::{Guard, Name};
+use weft_types::{Guard, Name, Timestamp};
 
 use crate::deploy::{Deployment, Refusal};
 
@@ -28,12 +28,16 @@ struct Known {
 
 impl Providers {
     /// Puts a guard before every route that asks who is calling. The refusals say which declarations cannot be used.
-    pub(crate) fn guard(&self, deployment: &mut Deployment) -> Result<(), Vec<Refusal>> {
+    /// `now`: what has to be fetched is begun to be fetched; `None`: nothing is.
+    pub(crate) fn guard(&self, deployment: &mut Deployment, now: Option<Timestamp>) -> Result<(), Vec<Refusal>> {
         let application = Arc::clone(&deployment.application);
         let (mut ready, mut refusals) = (BTreeMap::new(), Vec::new());
         for (name, auth) in &application.auth {
             match self.provider(&application.name, name, auth, deployment.auth_secrets.0.get(name)) {
-                Ok(provider) => drop(ready.insert(name.as_str(), provider)),
+                Ok(provider) => {
+                    now.iter().for_each(|now| provider.warm(*now));
+                    ready.insert(name.as_str(), provider);
+                }
                 Err(source) => {
                     let (application, auth) = (application.name.clone(), name.clone());
                     refusals.push(Refusal::Auth { application, auth, source });
@@ -69,12 +73,15 @@ impl Providers {
 fn make(name: &Name, auth: &Auth, secret: Option<&Secret>) -> Result<Provider, KeyError> {
     let Auth::Jwt(jwt) = auth;
     let algorithms: Vec<String> = jwt.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect();
-    let keys = match &jwt.keys {
-        Keys::Text(text) => KeySet::parse(text)?,
+    let keys: weft_identity::Keys = match &jwt.keys {
+        Keys::Text(text) => KeySet::parse(text)?.into(),
+        Keys::Url(Published { url, max_age }) => {
+            Jwks::new(&JwksOptions { url: url.clone(), max_age: *max_age }).map_err(KeyError::Url)?.into()
+        }
         Keys::Secret(_) => match secret {
-            Some(secret) => KeySet::secret(secret.expose().as_bytes(), &algorithms)?,
+            Some(secret) => KeySet::secret(secret.expose().as_bytes(), &algorithms)?.into(),
             // Checked without the node's secrets: it verifies nothing.
-            None => KeySet::default(),
+            None => KeySet::default().into(),
         },
     };
     let claims = ClaimNames { identity: jwt.identity.clone(), tenant: jwt.tenant.clone(), roles: jwt.roles.clone() };

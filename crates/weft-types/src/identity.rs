@@ -53,8 +53,8 @@ pub enum Checked {
     /// `None`: nobody in particular, which the route allows.
     Passed(Option<Arc<Identity>>),
     Refused(Box<Denial>),
-    /// Somebody has to be asked first.
-    Later(Pending<'static, Result<Option<Arc<Identity>>, Box<Denial>>>),
+    /// Something has to be fetched first: check again after this. It ends by itself, and is asked for once.
+    Later(Pending<'static, ()>),
 }
 
 /// Why a request goes no further.

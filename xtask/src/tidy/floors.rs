@@ -74,6 +74,7 @@ const ONLY: &[(&str, &[&str])] = &[
             "weft-gateway",
             "weft-dial",
             "weft-upstream",
+            "weft-identity",
             "weft-host",
             "weft-telemetry",
             "weft-node",
