@@ -74,6 +74,29 @@ pub fn read(folder: &Path) -> Result<Vec<Case>, RequestsError> {
     paths.iter().filter(|path| is(path, "http")).map(|path| read_case(path)).collect()
 }
 
+/// Reads one request file, or every one of a folder in the order of their names. Here an `.expected` file may be
+/// missing: then nothing particular is expected.
+pub fn read_requests(path: &Path) -> Result<Vec<(String, Request, Option<Expected>)>, RequestsError> {
+    let mut paths = vec![path.to_owned()];
+    if path.is_dir() {
+        let entries = fs::read_dir(path).map_err(|source| RequestsError::Io { path: path.to_owned(), source })?;
+        paths = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.extension().is_some_and(|found| found == "http"));
+        paths.sort();
+    }
+    let read = |path: &PathBuf| {
+        if path.with_extension("expected").is_file() {
+            let Case { name, request, expected } = read_case(path)?;
+            return Ok((name, request, Some(expected)));
+        }
+        let text = fs::read_to_string(path).map_err(|source| RequestsError::Io { path: path.clone(), source })?;
+        let syntax = |(line, reason)| RequestsError::Syntax { path: path.clone(), line, reason };
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, parse_request(&text).map_err(syntax)?, None))
+    };
+    paths.iter().map(read).collect()
+}
+
 fn alone(path: &Path, ext: &str) -> Result<(), RequestsError> {
     let partner = path.with_extension(ext);
     if partner.is_file() { Ok(()) } else { Err(RequestsError::Alone { path: path.to_owned(), partner }) }
@@ -272,5 +295,23 @@ mod tests {
         assert!(matches!(read(dir.path()), Err(RequestsError::Alone { .. })));
         fs::write(dir.path().join("01-a.expected"), "200\n").expect("a file");
         assert_eq!(read(dir.path()).expect("a pair")[0].name, "01-a");
+    }
+
+    #[test]
+    fn requests_alone_expect_nothing_and_a_folder_is_read_in_order() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (name, text) in [("02-b.http", "GET /b\n"), ("01-a.http", "GET /a\n"), ("02-b.expected", "404\n")] {
+            fs::write(dir.path().join(name), text).expect("a file");
+        }
+        let read = |path: &Path| {
+            let all = read_requests(path).expect("good");
+            all.into_iter()
+                .map(|(name, of, expected)| (name, of.target, expected.map(|it| it.status)))
+                .collect::<Vec<_>>()
+        };
+        let (a, b) = (("01-a".into(), "/a".into(), None), ("02-b".into(), "/b".into(), Some(404)));
+        assert_eq!(read(dir.path()), [a, b.clone()]);
+        assert_eq!(read(&dir.path().join("02-b.http")), [b]);
+        assert!(read_requests(&dir.path().join("03-c.http")).is_err());
     }
 }

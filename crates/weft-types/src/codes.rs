@@ -132,6 +132,7 @@ codes! {
     KEYS_INVALID        "keys-invalid"         Caller Retry::No, "The keys by which callers prove who they are cannot be used.";
     NODE_UNREACHABLE    "node-unreachable"     Caller SOON, "The node cannot be reached.";
     UNKNOWN_APPLICATION "unknown-application"  Caller Retry::No, "The node has no such application.";
+    SLO_MISSED          "slo-missed"           Application Retry::No, "The load did not meet its objective.";
     USAGE               "usage"                Caller Retry::No, "The command was used wrongly.";
 }
 

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    apply, build, check, componentize, explain, logs, new, remove, rollback, secrets, serve, status, up,
+    apply, build, check, componentize, explain, load, logs, new, remove, rollback, secrets, serve, status, up,
 };
 
 /// Write handlers; `weft` brings the server.
@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     Apply(apply::Apply),
     Status(status::Status),
+    Load(load::Load),
     Logs(logs::Logs),
     Rollback(rollback::Rollback),
     Remove(remove::Remove),

@@ -42,6 +42,11 @@ pub(crate) struct Admin {
 }
 
 impl Target {
+    /// Whether a node was named, rather than left to be found.
+    pub(crate) fn is_named(&self) -> bool {
+        self.admin_url.is_some()
+    }
+
     pub(crate) fn find(&self) -> Result<Admin, Failure> {
         let file = AdminFile::read(&self.data);
         let (url, token) = match (&self.admin_url, file) {
@@ -67,6 +72,14 @@ impl Target {
 impl Admin {
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.json(Method::GET, path, Bytes::new()).await
+    }
+
+    /// What is there, as text.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, Failure> {
+        match self.send(Method::GET, path, Bytes::new()).await? {
+            (status, body) if status.is_success() => Ok(String::from_utf8_lossy(&body).into_owned()),
+            (status, body) => Err(self.refused(status, &body)),
+        }
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod componentize;
 pub(crate) mod explain;
+pub(crate) mod load;
 pub(crate) mod logs;
 pub(crate) mod new;
 pub(crate) mod remove;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
         Command::Apply(apply) => apply.run(format),
         Command::Logs(logs) => logs.run(format),
         Command::Status(status) => status.run(format),
+        Command::Load(load) => load.run(format),
         Command::Rollback(rollback) => rollback.run(format),
         Command::Remove(remove) => remove.run(format),
         Command::Secrets(secrets) => secrets.run(format),
