@@ -205,7 +205,7 @@ fn queue(samples: &[Sample], name: &str) -> Option<Sign> {
     };
     let (first, _) = seen().find(|(_, component)| component.waiting > 0)?;
     let (_, longest) = seen().max_by_key(|(_, component)| component.waiting)?;
-    let shed = seen().last()?.1.shed.saturating_sub(seen().next()?.1.shed);
+    let shed = seen().next_back()?.1.shed.saturating_sub(seen().next()?.1.shed);
     let shed = if shed > 0 { format!("; {shed} were shed") } else { String::new() };
     let (waiting, active) = (longest.waiting, longest.active);
     Some(Sign {

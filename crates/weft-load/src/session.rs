@@ -155,7 +155,8 @@ fn lag_allowed(slo: &Slo) -> Duration {
 }
 
 fn prolonged(lasting: Duration, rate: f64, slo: &Slo) -> Duration {
-    let beyond = slo.bounds().map(|(_, share)| share).filter(|share| *share > 0.0).fold(1.0, f64::min);
+    let shares = slo.bounds().map(|(_, share)| share).filter(|share| *share > 0.0);
+    let Some(beyond) = shares.reduce(f64::min) else { return lasting };
     let needed = BEYOND_QUANTILE / beyond / rate;
     lasting.max(Duration::from_secs_f64(needed).min(lasting * PROLONGED_MAX))
 }

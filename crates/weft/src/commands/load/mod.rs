@@ -137,6 +137,7 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 impl Load {
     pub(crate) fn run(&self, format: Format) -> Result<(), Failure> {
+        let stages = self.stages()?;
         super::block_on(async {
             let (session, uri) = self.session().await?;
             let stop = session.stop.clone();
@@ -151,16 +152,26 @@ impl Load {
             });
             match &self.slo {
                 Some(slo) if self.find_capacity => self.search(&session, &uri, slo, format).await,
-                slo => self.load(&session, &uri, slo.as_ref(), format).await,
+                slo => self.load(&session, &uri, stages, slo.as_ref(), format).await,
             }
         })
     }
 
-    async fn load(&self, session: &Session, uri: &Uri, slo: Option<&Slo>, format: Format) -> Result<(), Failure> {
-        let stages = match &self.stages {
-            Some(stages) => schedule::parse_stages(stages).map_err(wrong)?,
-            None => vec![Stage::constant(self.rate.unwrap_or(RATE), self.lasting.unwrap_or(FOR))],
-        };
+    fn stages(&self) -> Result<Vec<Stage>, Failure> {
+        match &self.stages {
+            Some(stages) => schedule::parse_stages(stages).map_err(wrong),
+            None => Ok(vec![Stage::constant(self.rate.unwrap_or(RATE), self.lasting.unwrap_or(FOR))]),
+        }
+    }
+
+    async fn load(
+        &self,
+        session: &Session,
+        uri: &Uri,
+        stages: Vec<Stage>,
+        slo: Option<&Slo>,
+        format: Format,
+    ) -> Result<(), Failure> {
         let report = session.run(stages, slo).await.map_err(wrong)?;
         output::print(format, &self.printed(session, uri, &report), |of| shown::load(&self.heading(of), &report))?;
         missed(&report)
