@@ -22,7 +22,10 @@ const BODY_BYTES_MAX: usize = 256 << 10;
 
 /// What was answered.
 pub(crate) enum Fetched {
-    New { body: Bytes, etag: Option<HeaderValue> },
+    New {
+        body: Bytes,
+        etag: Option<HeaderValue>,
+    },
     /// What `etag` names is what there is.
     Same,
 }
@@ -68,7 +71,8 @@ fn request(uri: &Uri, etag: Option<&HeaderValue>) -> Result<Request<Empty<Bytes>
 async fn send(conn: Conn, mut request: Request<Empty<Bytes>>) -> Result<http::Response<Incoming>, hyper::Error> {
     if conn.connected().is_negotiated_h2() {
         request.headers_mut().remove(header::HOST);
-        let (mut sender, driver) = http2::Builder::new(TokioExecutor::new()).timer(TokioTimer::new()).handshake(conn).await?;
+        let (mut sender, driver) =
+            http2::Builder::new(TokioExecutor::new()).timer(TokioTimer::new()).handshake(conn).await?;
         drop(tokio::spawn(driver));
         return sender.send_request(request).await;
     }

@@ -5,11 +5,12 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 use weft_types::{Checked, Denial, Guard, Identity, Pending, Presented, Timestamp, code};
 
-use crate::{denied::Denied, jwt::Jwt};
+use crate::{api_key::ApiKeys, denied::Denied, jwt::Jwt};
 
 /// One declaration of a manifest, ready to be asked.
 pub enum Provider {
     Jwt(Jwt),
+    ApiKeys(ApiKeys),
 }
 
 /// What a provider makes of a request.
@@ -26,6 +27,7 @@ impl Provider {
     fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Found {
         match self {
             Self::Jwt(jwt) => jwt.check(presented.headers, now),
+            Self::ApiKeys(keys) => keys.check(presented.headers),
         }
     }
 
@@ -33,12 +35,14 @@ impl Provider {
     pub fn warm(&self, now: Timestamp) {
         match self {
             Self::Jwt(jwt) => jwt.warm(now),
+            Self::ApiKeys(_) => {}
         }
     }
 
     fn challenge(&self, denied: Option<&Denied>) -> Option<HeaderValue> {
         match self {
             Self::Jwt(jwt) => jwt.challenge(denied),
+            Self::ApiKeys(keys) => keys.challenge(denied),
         }
     }
 }

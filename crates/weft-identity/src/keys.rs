@@ -34,6 +34,10 @@ pub enum KeyError {
     TooMany,
     #[error(transparent)]
     Url(#[from] crate::JwksError),
+    #[error("the key `{name}` cannot be used: {why}")]
+    ApiKey { name: String, why: String },
+    #[error("the system gives no randomness")]
+    Random,
     #[error("the secret is shorter than the {0} bytes that its algorithms need")]
     ShortSecret(usize),
 }

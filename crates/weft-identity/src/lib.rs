@@ -6,10 +6,12 @@
 //!     token      header checked, signature verified (jsonwebtoken), claims checked
 //!     keys       from PEM or JWKS: each pinned to the algorithms that belong to its type
 //!     jwks       keys that their issuer publishes: fetched, kept, and used until they are too old
+//!   api_key    a key in a header, known by its hash
 //! ```
 //!
 //! It listens nowhere, and takes time by argument. Signatures are verified by ring, through `jsonwebtoken`.
 
+mod api_key;
 mod cache;
 mod denied;
 mod fetch;
@@ -21,6 +23,7 @@ mod person;
 mod ring;
 mod token;
 
+pub use api_key::{ApiKey, ApiKeys, new_api_key};
 pub use guard::{Demand, Provider, RouteGuard};
 pub use jwks::{Jwks, JwksError, JwksOptions};
 pub use jwt::{Jwt, JwtOptions, Keys};

@@ -57,7 +57,8 @@ impl Issuer {
 
     fn answers(&self, status: &str, more: &str, body: &str) {
         let length = body.len();
-        self.script.lock().answer = format!("HTTP/1.1 {status}\r\n{more}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        self.script.lock().answer =
+            format!("HTTP/1.1 {status}\r\n{more}content-length: {length}\r\nconnection: close\r\n\r\n{body}");
     }
 
     fn publishes(&self, keys: &[Value]) {
@@ -69,7 +70,8 @@ impl Issuer {
     }
 
     fn guard(&self) -> RouteGuard {
-        let jwks = Jwks::new(&JwksOptions { url: self.url.clone(), max_age: Duration::from_secs(3600) }).expect("a URL");
+        let jwks =
+            Jwks::new(&JwksOptions { url: self.url.clone(), max_age: Duration::from_secs(3600) }).expect("a URL");
         let auth = Name::new("staff").expect("a name");
         RouteGuard::new(vec![Arc::new(Provider::Jwt(Jwt::new(auth, options(ALL), jwks)))], Demand::default())
     }
@@ -94,7 +96,8 @@ async fn ask(guard: &RouteGuard, token: &str, now: u64) -> String {
 fn ec(kid: &str) -> Value {
     let random = ring::rand::SystemRandom::new();
     let der = PrivatePkcs8KeyDer::from_pem_slice(EC.as_bytes()).expect("a key");
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der(), &random).expect("a key");
+    let pair =
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der(), &random).expect("a key");
     let point = pair.public_key().as_ref();
     json!({ "kty": "EC", "crv": "P-256", "kid": kid, "x": encode(&point[1..33]), "y": encode(&point[33..]) })
 }

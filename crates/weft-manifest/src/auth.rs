@@ -1,6 +1,6 @@
 //! `[auth.NAME]`, how callers prove who they are, and `auth` of a policy, which names what a route demands.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -19,8 +19,8 @@ pub struct Auth {
     #[schemars(extend("x-one-of" = "auth"))]
     pub jwt: Option<Jwt>,
     /// Keys that are sent in a header.
-    #[schemars(extend("x-one-of" = "auth", "x-unsupported" = "API keys are not taken by this version yet"))]
-    pub api_key: Option<crate::values::Later>,
+    #[schemars(extend("x-one-of" = "auth"))]
+    pub api_key: Option<ApiKey>,
     /// Client certificates.
     #[schemars(extend("x-one-of" = "auth", "x-unsupported" = "client certificates are not asked for by this version yet"))]
     pub mtls: Option<crate::values::Later>,
@@ -66,6 +66,38 @@ pub struct Jwt {
     /// The claim that lists roles: strings, or one string with spaces between them.
     #[schemars(extend("x-form" = "text", "examples" = ["realm_access.roles"]))]
     pub roles: Option<String>,
+}
+
+/// Keys that callers send in a header, kept as hashes. `weft key new` makes one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "auth.NAME.api-key"))]
+pub struct ApiKey {
+    /// The header that holds the key.
+    #[schemars(extend("x-form" = "header", "default" = "x-api-key"))]
+    pub header: Option<String>,
+    /// Each key by the name of whoever has it, which is the caller's identity.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"x-form": "text"}))]
+    pub keys: BTreeMap<String, KeyHash>,
+}
+
+/// One key: its hash, and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "auth.NAME.api-key.keys.WHO"))]
+pub struct KeyHash {
+    /// `sha256:` and 64 hexadecimal digits, as `weft key new` prints it. The key itself is written nowhere.
+    #[schemars(extend("x-form" = "text", "examples" = ["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]))]
+    pub hash: String,
+    /// The tenant for which its holder calls.
+    #[schemars(extend("x-form" = "text"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Its holder's roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}))]
+    pub roles: Vec<String>,
 }
 
 /// A signature algorithm of RFC 7518 and RFC 8037.

@@ -1,6 +1,6 @@
 //! `[auth]` resolved: keys read into the application, names bound, and what would demand nothing refused.
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use weft_traffic::{gcra, units};
@@ -8,7 +8,7 @@ use weft_types::{Name, code};
 
 use crate::{
     Application,
-    auth::{self, Algorithm, AuthUse, NONE},
+    auth::{self, Algorithm, AuthUse, KeyHash, NONE},
     author,
     check::shown,
     disk::{self, Disk},
@@ -28,6 +28,16 @@ const LEEWAY_MAX: Duration = Duration::from_secs(300);
 #[serde(rename_all = "kebab-case")]
 pub enum Auth {
     Jwt(Jwt),
+    ApiKey(ApiKeys),
+}
+
+/// Keys that are sent in a header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ApiKeys {
+    /// In lower case.
+    pub header: String,
+    pub keys: BTreeMap<String, KeyHash>,
 }
 
 /// Tokens of one issuer.
@@ -76,7 +86,31 @@ impl Resolver<'_> {
             let message = format!("`{NONE}` cannot be the name of a declaration");
             self.problem(at.key_span(), code::MANIFEST_TYPE, message, "this name", help);
         }
-        self.jwt(auth.jwt.as_ref()?, &at.key("jwt")).map(Auth::Jwt)
+        match (&auth.jwt, &auth.api_key) {
+            (Some(jwt), _) => self.jwt(jwt, &at.key("jwt")).map(Auth::Jwt),
+            (None, Some(keys)) => Some(Auth::ApiKey(self.api_keys(keys, &at.key("api-key")))),
+            // The schema's check has said that there is none.
+            (None, None) => None,
+        }
+    }
+
+    fn api_keys(&mut self, said: &auth::ApiKey, at: &Spot<'_>) -> ApiKeys {
+        for (name, key) in &said.keys {
+            let digits = key.hash.strip_prefix("sha256:").unwrap_or_default();
+            if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                let span = at.key("keys").key(name).key("hash").value_span();
+                let message = format!("the hash of key `{}` is not `sha256:` and 64 hexadecimal digits", shown(name));
+                let help = "`weft key new` makes a key, and prints its hash; the key itself never stands here";
+                self.problem(span, code::MANIFEST_TYPE, message, "this hash", help);
+            }
+        }
+        let header = said.header.clone().unwrap_or_else(|| "x-api-key".to_owned());
+        if matches!(header.as_str(), "authorization" | "cookie" | "host") {
+            let message = format!("`{header}` cannot hold a key: it means something else");
+            let span = at.key("header").value_span();
+            self.problem(span, code::MANIFEST_TYPE, message, "this header", "such as `x-api-key`");
+        }
+        ApiKeys { header, keys: said.keys.clone() }
     }
 
     fn jwt(&mut self, jwt: &auth::Jwt, at: &Spot<'_>) -> Option<Jwt> {
@@ -246,7 +280,7 @@ impl Application {
     pub fn auth_secrets(&self) -> impl Iterator<Item = (&Name, &str)> {
         self.auth.iter().filter_map(|(name, auth)| match auth {
             Auth::Jwt(Jwt { keys: Keys::Secret(secret), .. }) => Some((name, secret.as_str())),
-            Auth::Jwt(_) => None,
+            Auth::Jwt(_) | Auth::ApiKey(_) => None,
         })
     }
 }

@@ -64,8 +64,8 @@ mod variable;
 use std::path::{Path, PathBuf};
 
 pub use application::{Answer, Application, BareGrants, Component, Grants, Limits, Origin, Route};
-pub use auth::{Algorithm, AuthUse};
-pub use auth_resolve::{Auth, Jwt, Keys, Published};
+pub use auth::{Algorithm, AuthUse, KeyHash};
+pub use auth_resolve::{ApiKeys, Auth, Jwt, Keys, Published};
 pub use author::{Build, Files, Folder, Isolation, Language, Redirect, Store, StoreKind};
 pub use disk::Disk;
 pub use feature::{Cache, Coding, Compression, Cors, Features, RequestHeaders, ResponseHeaders, Rewrite};

@@ -30,7 +30,7 @@ fn a_declaration_is_resolved_with_its_defaults_and_its_keys_are_part_of_the_revi
     fs::write(folder.path().join("k.pem"), "one").expect("written");
     fs::write(folder.path().join("weft.toml"), route("auth = \"staff\"")).expect("written");
     let one = load(folder.path()).expect("good");
-    let Auth::Jwt(jwt) = &one.auth["staff"];
+    let Auth::Jwt(jwt) = &one.auth["staff"] else { panic!("a jwt") };
     assert_eq!((jwt.leeway.as_secs(), &*jwt.identity, &jwt.tenant), (30, "sub", &None));
     assert_eq!(jwt.keys, Keys::Text("one".to_owned()));
     assert_eq!(Application::from_json(&one.to_json()).expect("reads").auth, one.auth);
@@ -120,4 +120,50 @@ fn a_limit_by_caller_needs_to_know_the_caller() {
             format!("10:1 manifest-missing `rate-limit` counts by `{by}`, and this route does not ask who is calling");
         assert_eq!(bad(&limit(by, "")), [wanted]);
     }
+}
+
+#[test]
+fn published_keys_come_by_tls_and_are_not_thrown_away_at_once() {
+    let with = |to: &str| route("auth = \"staff\"").replace("keys = \"k.pem\"", to);
+    for good in ["https://id.example/keys", "http://127.0.0.1:8080/keys", "http://localhost/keys"] {
+        let application =
+            load_skip(&with(&format!("jwks-url = \"{good}\""))).unwrap_or_else(|report| panic!("{report}"));
+        let Auth::Jwt(jwt) = &application.auth["staff"] else { panic!("a jwt") };
+        let Keys::Url(published) = &jwt.keys else { panic!("a URL") };
+        assert_eq!((&*published.url, published.max_age.as_secs()), (good, 3600));
+        assert_eq!(Application::from_json(&application.to_json()).expect("reads").auth, application.auth);
+    }
+    let open =
+        "9:12 manifest-type `http://id.example/keys` is not secured: whoever is on the way could give keys of his own";
+    assert_eq!(bad(&with("jwks-url = \"http://id.example/keys\"")), [open]);
+    let short = bad(&with("jwks-url = \"https://id.example/keys\"\nkeys-max-age = \"59s\""));
+    assert_eq!(short, ["10:16 manifest-type `keys-max-age` is too short"]);
+    let idle = bad(&with("keys = \"k\"\nkeys-max-age = \"2h\""));
+    assert_eq!(idle, ["10:1 manifest-type `keys-max-age` has no effect: nothing is fetched"]);
+}
+
+#[test]
+fn keys_are_declared_by_their_hashes() {
+    let hash = format!("sha256:{}", "0f".repeat(32));
+    let text = |header: &str, hash: &str| {
+        format!(
+            "{BEGIN}[auth.partners.api-key]\nheader = \"{header}\"\nkeys.ci = {{ hash = \"{hash}\", tenant = \"acme\", roles = [\"read\"] }}\n"
+        )
+    };
+    let application = load_skip(&text("x-key", &hash)).unwrap_or_else(|report| panic!("{report}"));
+    let Auth::ApiKey(keys) = &application.auth["partners"] else { panic!("keys") };
+    assert_eq!(
+        (&*keys.header, &*keys.keys["ci"].hash, keys.keys["ci"].tenant.as_deref()),
+        ("x-key", &*hash, Some("acme"))
+    );
+    assert_eq!(Application::from_json(&application.to_json()).expect("reads").auth, application.auth);
+    let wrong = "7:20 manifest-type the hash of key `ci` is not `sha256:` and 64 hexadecimal digits";
+    for key in ["wk_abc", "sha256:", &hash[..70], &hash.replace('0', "g")] {
+        assert_eq!(bad(&text("x-key", key)), [wrong], "{key}");
+    }
+    assert_eq!(
+        bad(&text("authorization", &hash)),
+        ["6:10 manifest-type `authorization` cannot hold a key: it means something else"]
+    );
+    assert!(bad(&text("X-Key", &hash))[0].contains("cannot be `X-Key`"));
 }

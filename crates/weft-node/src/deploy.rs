@@ -323,7 +323,8 @@ pub fn check(deployments: &[Deployment]) -> Vec<Refusal> {
     let routes = deployments.iter().flat_map(|deployment| deployment.routes.clone()).collect();
     let mut refusals: Vec<Refusal> = Table::compile(routes).err().into_iter().flatten().map(Refusal::Route).collect();
     let providers = Providers::default();
-    refusals.extend(deployments.iter().flat_map(|one| providers.guard(&mut one.clone(), None).err().unwrap_or_default()));
+    refusals
+        .extend(deployments.iter().flat_map(|one| providers.guard(&mut one.clone(), None).err().unwrap_or_default()));
     let clock = Arc::new(weft_types::SystemClock::new());
     let mut options = weft_host::HostOptions::new(clock);
     options.services.stores = Arc::new(Arc::new(weft_store::MemoryStore::default()));

@@ -7,10 +7,13 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use http::HeaderName;
 use parking_lot::Mutex;
 use weft_host::Secret;
-use weft_identity::{ClaimNames, Demand, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, Provider, RouteGuard};
-use weft_manifest::{Auth, Keys, Published};
+use weft_identity::{
+    ApiKey, ApiKeys, ClaimNames, Demand, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, Provider, RouteGuard,
+};
+use weft_manifest::{Auth, KeyHash, Keys, Published};
 use weft_traffic::RouteSpec;
 use weft_types::{Guard, Name, Timestamp};
 
@@ -71,7 +74,10 @@ impl Providers {
 }
 
 fn make(name: &Name, auth: &Auth, secret: Option<&Secret>) -> Result<Provider, KeyError> {
-    let Auth::Jwt(jwt) = auth;
+    let jwt = match auth {
+        Auth::Jwt(jwt) => jwt,
+        Auth::ApiKey(said) => return api_keys(name, said).map(Provider::ApiKeys),
+    };
     let algorithms: Vec<String> = jwt.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect();
     let keys: weft_identity::Keys = match &jwt.keys {
         Keys::Text(text) => KeySet::parse(text)?.into(),
@@ -88,6 +94,16 @@ fn make(name: &Name, auth: &Auth, secret: Option<&Secret>) -> Result<Provider, K
     let (issuer, audience) = (jwt.issuer.clone(), jwt.audience.clone());
     let options = JwtOptions { issuer, audience, algorithms, leeway: jwt.leeway, claims };
     Ok(Provider::Jwt(Jwt::new(name.clone(), options, keys)))
+}
+
+fn api_keys(name: &Name, said: &weft_manifest::ApiKeys) -> Result<ApiKeys, KeyError> {
+    let key = |(who, key): (&String, &KeyHash)| {
+        let KeyHash { hash, tenant, roles } = key.clone();
+        ApiKey { name: who.clone(), hash, tenant, roles }
+    };
+    let wrong = |_| KeyError::ApiKey { name: said.header.clone(), why: "its header cannot be sent".to_owned() };
+    let header = said.header.parse::<HeaderName>().map_err(wrong)?;
+    ApiKeys::new(name.clone(), header, &said.keys.iter().map(key).collect::<Vec<_>>())
 }
 
 /// Without one of its declarations a route has no guard, and so lets nobody in.

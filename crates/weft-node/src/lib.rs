@@ -37,3 +37,4 @@ pub use node::{Addresses, Closed, Node, NodeError};
 pub use secrets::{AuthSecrets, Given, Granted, SecretError, Secrets, Security};
 pub use telemetry::Telemetry;
 pub use weft_host::LoadError;
+pub use weft_identity::{KeyError, new_api_key};

@@ -3,7 +3,11 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
+<<<<<<< HEAD
     apply, build, check, componentize, explain, load, logs, new, remove, rollback, secrets, serve, status, up,
+=======
+    apply, build, check, componentize, explain, key, logs, new, remove, rollback, secrets, serve, status, up,
+>>>>>>> a338ce4 (Identity: API keys, kept as hashes; weft key new)
 };
 
 /// Write handlers; `weft` brings the server.
@@ -39,5 +43,6 @@ pub(crate) enum Command {
     Rollback(rollback::Rollback),
     Remove(remove::Remove),
     Secrets(secrets::Secrets),
+    Key(key::Key),
     Componentize(componentize::Componentize),
 }

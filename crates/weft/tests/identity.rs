@@ -7,11 +7,16 @@ mod support;
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde_json::{Value, json};
-use sign::{RSA, RSA_PUBLIC, claims_at, encode, header, raw};
+use sign::{EC, RSA, RSA_PUBLIC, claims_at, encode, header, raw};
 use support::{Node, Response, application, request, run};
 use tempfile::TempDir;
 
@@ -194,4 +199,92 @@ fn keys_that_cannot_be_used_are_told_by_check_and_never_served_without() {
     fs::remove_file(folder.path().join("keys/issuer.pem")).expect("removed");
     let (code, _, err) = run(&["check", folder.path().to_str().expect("text")]);
     assert!(code == 1 && err.contains("file-missing") && err.contains("keys/issuer.pem"), "{err}");
+}
+
+/// An issuer's published keys: answers every request with what `body` holds at the time, until the test ends.
+fn issuer(body: &Arc<Mutex<String>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+    let body = Arc::clone(body);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream);
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let body = body.lock().expect("not poisoned").clone();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _ = reader.into_inner().write_all((head + &body).as_bytes());
+        }
+    });
+    url
+}
+
+/// The public half of the test's EC key, named `one`.
+fn published() -> String {
+    let der = PrivatePkcs8KeyDer::from_pem_slice(EC.as_bytes()).expect("a key");
+    let random = ring::rand::SystemRandom::new();
+    let pair =
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der(), &random).expect("a key");
+    let point = pair.public_key().as_ref();
+    let key =
+        json!({ "kty": "EC", "crv": "P-256", "kid": "one", "x": encode(&point[1..33]), "y": encode(&point[33..]) });
+    json!({ "keys": [key] }).to_string()
+}
+
+#[test]
+fn an_issuer_publishes_keys_and_partners_have_keys_of_their_own() {
+    let (code, out, _) = run(&["key", "new", "ci", "--format", "json"]);
+    assert_eq!(code, 0, "{out}");
+    let made: Value = serde_json::from_str(&out).expect("JSON");
+    let (key, hash) = (made["key"].as_str().expect("text"), made["hash"].as_str().expect("text"));
+    let body = Arc::new(Mutex::new(published()));
+    let url = issuer(&body);
+    let data = tempfile::tempdir().expect("folder");
+    let both = "path = \"/both\"\npolicy = { auth = [\"staff\", \"partners\"] }";
+    let folder = application("shop", both, "mirror-p2.wasm");
+    let manifest = folder.path().join("weft.toml");
+    let text = fs::read_to_string(&manifest).expect("there")
+        + &format!(
+            "[auth.staff.jwt]\nissuer = \"https://id.example\"\naudience = [\"orders\"]\nalgorithms = [\"ES256\"]\njwks-url = \"{url}\"\n\
+             [auth.partners.api-key]\nkeys.ci = {{ hash = \"{hash}\", tenant = \"acme\", roles = [\"read\"] }}\n"
+        );
+    fs::write(&manifest, &text).expect("written");
+    assert!(!text.contains(key), "the key is written nowhere");
+    let node = Node::start(&["up", folder.path().to_str().expect("text"), "--no-watch"], data.path());
+
+    let told_ci = ["weft-auth: partners", "weft-identity: ci", "weft-roles: read", "weft-tenant: acme"];
+    assert_eq!(told(&ask(&node, "/both", &[format!("x-api-key: {key}")])), told_ci);
+    let of =
+        |kid: &str| bearer(&raw(&header("ES256", json!({ "kid": kid })), &claims_at(now(), json!({})), "ES256", EC));
+    assert_eq!(told(&ask(&node, "/both", &[of("one")])), ["weft-auth: staff", "weft-identity: alice"]);
+    refused(&ask(&node, "/both", &[of("two")]), 401, "credential-invalid");
+    refused(&ask(&node, "/both", &[format!("x-api-key: {key}x")]), 401, "credential-invalid");
+    let nothing = ask(&node, "/both", &[]);
+    refused(&nothing, 401, "unauthenticated");
+    assert!(
+        nothing.head.contains("www-authenticate: ApiKey realm=\"partners\", header=\"x-api-key\"\r\n"),
+        "{nothing:?}"
+    );
+    // A key that is good is enough, whatever else was sent.
+    assert_eq!(told(&ask(&node, "/both", &[of("two"), format!("x-api-key: {key}")])), told_ci);
+}
+
+#[test]
+fn an_issuer_that_cannot_be_reached_lets_nobody_in_and_keeps_nothing_else_from_being_served() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+    drop(listener);
+    let (data, folder) = (tempfile::tempdir().expect("folder"), folder());
+    let manifest = folder.path().join("weft.toml");
+    let text = fs::read_to_string(&manifest).expect("there");
+    fs::write(&manifest, text.replace("keys = \"keys/issuer.pem\"", &format!("jwks-url = \"{url}\"")))
+        .expect("written");
+    let node = Node::start(&["up", folder.path().to_str().expect("text"), "--no-watch"], data.path());
+    let response = ask(&node, "/closed", &[bearer(&token(json!({})))]);
+    refused(&response, 503, "identity-unavailable");
+    assert!(response.head.to_lowercase().contains("retry-after: "), "{response:?}");
+    refused(&ask(&node, "/closed", &[]), 401, "unauthenticated");
+    assert_eq!(ask(&node, "/open", &[]).status, 200);
 }

@@ -5,7 +5,11 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod componentize;
 pub(crate) mod explain;
+<<<<<<< HEAD
 pub(crate) mod load;
+=======
+pub(crate) mod key;
+>>>>>>> a338ce4 (Identity: API keys, kept as hashes; weft key new)
 pub(crate) mod logs;
 pub(crate) mod new;
 pub(crate) mod remove;
@@ -30,6 +34,7 @@ pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
         Command::Check(check) => check.run(format),
         Command::Up(up) => up.run(),
         Command::Explain(explain) => explain.run(format),
+        Command::Key(key) => key.run(format),
         Command::Serve(serve) => serve.run(),
         Command::Apply(apply) => apply.run(format),
         Command::Logs(logs) => logs.run(format),
