@@ -19,5 +19,8 @@ pub use apply::{ARTEFACT_BYTES_MAX, Applied, Apply, Artefact, Folder, REQUEST_BY
 pub use explain::{Candidate, ExplainQuery, Explanation, Param, PolicyField, QueryError, Service};
 pub use logs::{LOG_LINES_MAX, LOG_WAIT_MAX, LogLevel, LogLine, LogPage, LogQuery, LogQueryError};
 pub use problem::{Place, Problem};
-pub use status::{ApplicationStatus, ComponentStatus, Listener, NodeState, Serves, SloStatus, Status, StoreStatus};
+pub use status::{
+    ApplicationStatus, ArmStatus, ComponentStatus, Listener, NodeState, Serves, SloStatus, SplitStatus, Status,
+    StoreStatus,
+};
 pub use upstream::{BreakerStatus, EndpointStatus, UpstreamStatus};

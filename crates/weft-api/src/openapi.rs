@@ -13,10 +13,10 @@ use utoipa::{
 };
 
 use crate::{
-    Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, Artefact, BreakerStatus,
-    Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, Listener, LogLevel, LogLine, LogPage,
-    NodeState, Param, Place, PolicyField, Problem, Removed, Revision, Revisions, Rollback, Route, Routes, Serves,
-    Service, SloStatus, State, Status, StoreStatus, UpstreamStatus, path,
+    Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, ArmStatus, Artefact,
+    BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, Listener, LogLevel,
+    LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem, Removed, Revision, Revisions, Rollback, Route,
+    Routes, Serves, Service, SloStatus, SplitStatus, State, Status, StoreStatus, UpstreamStatus, path,
 };
 
 #[derive(OpenApi)]
@@ -35,6 +35,8 @@ use crate::{
     UpstreamStatus,
     BreakerStatus,
     EndpointStatus,
+    SplitStatus,
+    ArmStatus,
     Explanation,
     Listener,
     LogLevel,

@@ -65,6 +65,34 @@ pub struct ApplicationStatus {
     pub components: Vec<ComponentStatus>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upstreams: Vec<UpstreamStatus>,
+    /// Routes that several answer, or that are copied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub splits: Vec<SplitStatus>,
+}
+
+/// A route that several answer, or that is copied: how each of them did since it was deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct SplitStatus {
+    #[schema(example = "shop.example/orders/:id")]
+    pub route: String,
+    pub place: String,
+    pub arms: Vec<ArmStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ArmStatus {
+    #[schema(example = "component api")]
+    pub callee: String,
+    /// Absent: it is the mirror.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+    /// Good answers, and those that were the caller's mistake.
+    pub ok: u64,
+    pub failures: u64,
+    /// Refused to protect something.
+    pub shed: u64,
 }
 
 /// A component's counts since it was deployed.

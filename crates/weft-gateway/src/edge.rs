@@ -16,7 +16,7 @@ use http::{
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use weft_traffic::{
-    Action, CompiledRoute, Miss, RequestHead, Table, Upstream,
+    Action, Callee, CompiledRoute, Miss, RequestHead, Table, Upstream,
     forwarded::{self, Client, Forwarding},
     gcra::By,
 };
@@ -34,9 +34,11 @@ use crate::{
     handler::{Handler, Peer, Refuse},
     hop,
     inflow::{Inflow, Wire},
+    mirror::{Ask, Mirrors, RouteOf},
     patience::Patience,
     problem::Problem,
     rates::Rates,
+    split::Taken,
     tail::Tail,
     trace,
 };
@@ -55,6 +57,7 @@ pub(crate) struct Edge {
     pub(crate) door: Arc<dyn Invoke>,
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) rates: Arc<Rates>,
+    pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) forwarding: Option<Arc<Forwarding>>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) senses: Arc<Senses>,
@@ -145,6 +148,7 @@ impl Edge {
             asked: None,
             identity: None,
             spoils: None,
+            taken: None,
             senses: Arc::clone(&self.senses),
         };
         let body = Some(body).filter(|body| !body.is_end_stream());
@@ -225,8 +229,9 @@ impl Edge {
             self.limit(exchange, found.route)?;
         }
         match &found.route.spec.action {
-            Action::Component(context) | Action::Upstream(Upstream { context, .. }) => {
-                let context = guard::context(context, exchange.identity.as_ref());
+            Action::Component(_) | Action::Upstream(_) | Action::Split(_) => {
+                let (context, outside) = self.callee(exchange, &found.route.spec.action, &parts.headers)?;
+                let context = guard::context(&context, exchange.identity.as_ref());
                 let deadline = exchange.started.saturating_add(policy.timeout);
                 let has_body = body.is_some();
                 let body = match body {
@@ -234,10 +239,10 @@ impl Edge {
                     Some(body) => exchange.body(body, policy, peer)?,
                 };
                 let rewrite = feature::rewrite(&found, parts.uri.query());
-                let outside = matches!(found.route.spec.action, Action::Upstream(_));
                 let key = cache::key(&found, &authority, &parts.uri, exchange.client.secure, &context.tenant);
                 drop(found);
-                if outside {
+                let mirror = exchange.features().and_then(|features| features.mirror.as_ref());
+                if outside || mirror.is_some() {
                     self.introduce(exchange.client, peer, &mut parts);
                 }
                 place(&mut parts, exchange.client, authority);
@@ -253,6 +258,7 @@ impl Edge {
                     features.request_headers.apply(&mut parts.headers);
                 }
                 guard::tell(&mut parts.headers, exchange.identity.as_ref());
+                let body = self.copied(exchange, &parts, body);
                 Ok(Step::Call(Box::new(Request::from_parts(parts, body)), context, deadline))
             }
             Action::Redirect { to, status } => Ok(redirect(&found.location(to), parts.uri.query(), *status)),
@@ -270,6 +276,41 @@ impl Edge {
         let remote = peer.remote.ip();
         exchange.client = forwarding.client(remote, peer.secure, headers);
         forwarding.write(remote, exchange.client, headers);
+    }
+
+    /// Who is called, and whether that is an upstream.
+    fn callee(
+        &self,
+        exchange: &mut Exchange,
+        action: &Action,
+        headers: &HeaderMap,
+    ) -> Result<(Arc<Context>, bool), Problem> {
+        match action {
+            Action::Component(context) => Ok((Arc::clone(context), false)),
+            Action::Upstream(Upstream { context, .. }) => Ok((Arc::clone(context), true)),
+            Action::Split(arms) => {
+                let random = self.senses.randomness.next() as u64;
+                let taken = Taken::of(arms, headers, random, exchange.client.secure);
+                let callee = arms.callee(taken.arm).ok_or_else(|| Problem::new(code::INTERNAL))?;
+                exchange.taken = Some(Box::new(taken));
+                Ok((Arc::clone(callee.context()), matches!(callee, Callee::Upstream(_))))
+            }
+            Action::Files(_) | Action::Redirect { .. } => Err(Problem::new(code::INTERNAL)),
+        }
+    }
+
+    /// A body that is copied for the route's mirror while it is read, if the route has one that takes this request.
+    fn copied(&self, exchange: &Exchange, parts: &Parts, body: Body) -> Body {
+        let to = exchange.features().and_then(|features| features.mirror.as_ref());
+        let (Some(to), Some(route)) = (to, exchange.route()) else { return body };
+        let (spec, trace) = (&route.spec, &exchange.trace);
+        let route = RouteOf::new(&exchange.table, route.index);
+        let context = guard::context(to.callee.context(), exchange.identity.as_ref());
+        let ask = Ask { to, context, route, spec, door: &self.door, senses: &self.senses, trace };
+        match self.mirrors.copy(ask, body.size_hint().exact()) {
+            Some(copying) => copying.follow(parts, body),
+            None => body,
+        }
     }
 
     /// Lets an upstream be told who is calling, unless the headers tell it already.
@@ -349,6 +390,9 @@ impl Edge {
         exchange.answered = Some(Answered::new(response.status(), class, code));
         if let Some(features) = exchange.features() {
             owed = feature::leave(features, &exchange, &mut response, owed, code.is_some());
+        }
+        if let Some(taken) = &exchange.taken {
+            taken.leave(response.headers_mut());
         }
         if let Some(quota) = &exchange.quota {
             quota.tell(response.headers_mut());

@@ -10,7 +10,8 @@ use weft_traffic::{CompiledRoute, Table, feature::Features, forwarded::Client};
 use weft_types::{Class, Code, Identity, InvocationId, Timestamp, Trace, code};
 
 use crate::{
-    edge::Senses, errand::Errand, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, status::status,
+    edge::Senses, errand::Errand, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, split::Taken,
+    status::status,
 };
 
 /// What nginx taught everyone to call a client that left before the head of its answer.
@@ -38,6 +39,8 @@ pub(crate) struct Exchange {
     pub(crate) identity: Option<Arc<Identity>>,
     /// What it changes, if it changes anything that may be kept in a cache.
     pub(crate) spoils: Option<Arc<str>>,
+    /// Of a split route: who answers.
+    pub(crate) taken: Option<Box<Taken>>,
     pub(crate) senses: Arc<Senses>,
 }
 
@@ -117,6 +120,7 @@ impl Drop for Exchange {
             id: self.id,
             trace: &self.trace,
             route: self.route(),
+            arm: self.taken.as_ref().map(|taken| taken.arm),
             method: &self.method,
             version: self.version,
             status,

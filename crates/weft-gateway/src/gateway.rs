@@ -14,6 +14,7 @@ use crate::{
     edge::{Edge, Senses},
     handler::Plain,
     listen,
+    mirror::Mirrors,
     rates::Rates,
 };
 
@@ -29,6 +30,7 @@ pub struct Gateway {
     lanes: Option<Arc<Lanes>>,
     /// Shared by all listeners: a limit is the route's, wherever requests come in.
     rates: Arc<Rates>,
+    mirrors: Arc<Mirrors>,
     forwarding: Option<Arc<Forwarding>>,
     /// Shared by all listeners, as the routes are.
     cache: Arc<Cache>,
@@ -48,6 +50,7 @@ impl Gateway {
             limits: Limits::default(),
             lanes: None,
             rates: Rates::new(),
+            mirrors: Arc::default(),
             forwarding: None,
             cache: Arc::new(Cache::new(CACHE_BYTES)),
         }
@@ -112,6 +115,7 @@ impl Gateway {
             door: Arc::clone(&self.door),
             table: Arc::clone(&self.table),
             rates: Arc::clone(&self.rates),
+            mirrors: Arc::clone(&self.mirrors),
             forwarding: self.forwarding.clone(),
             cache: Arc::clone(&self.cache),
             senses: Arc::new(senses),

@@ -17,6 +17,11 @@ pub trait Observer: Send + Sync {
     /// A request is over.
     fn request(&self, observed: &Observed<'_>);
 
+    /// A copy of a request was answered, or failed, by the route's mirror.
+    fn mirrored(&self, route: &CompiledRoute, class: Class) {
+        let _ = (route, class);
+    }
+
     /// A head was refused that could not be read, or did not come in time: there is no request to tell of.
     fn refused(&self, code: Code) {
         let _ = code;
@@ -47,6 +52,8 @@ pub struct Observed<'a> {
     pub trace: &'a Trace,
     /// `None`: none matched, or the request was refused before one was looked for.
     pub route: Option<&'a CompiledRoute>,
+    /// Of a split route, which of its arms answered.
+    pub arm: Option<usize>,
     pub method: &'a Method,
     pub version: Version,
     /// What was sent; 499 for a client that left before the head of its answer.

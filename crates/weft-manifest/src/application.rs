@@ -13,7 +13,7 @@ use std::{
 use http::Method;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use weft_traffic::{Action, HeaderMatch, Patch, Place, Resolution, RouteSpec, units};
+use weft_traffic::{Action, Callee, HeaderMatch, Patch, Place, Resolution, RouteSpec, units};
 use weft_types::{Context, Digest, Name, Priority, Target};
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     author::{Build, Files, Folder, Isolation, Policy, Redirect, Store},
     outbound::Outbound,
     slo::Slo,
+    split::{MirrorRoute, SplitBetween, To},
     upstream::{Destination, Forward, Upstream},
 };
 
@@ -148,6 +149,8 @@ pub struct Route {
     /// What it does besides finding who answers.
     #[serde(default, skip_serializing_if = "Features::is_empty")]
     pub features: Features,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<MirrorRoute>,
     /// In the manifest, from 1; 0 without one.
     pub line: u32,
     pub column: u32,
@@ -161,6 +164,7 @@ pub enum Answer {
     Files(Files),
     Redirect(Redirect),
     Upstream(Forward),
+    Split(SplitBetween),
 }
 
 /// The grants of a component that is run without a manifest: `weft up x.wasm --env K=V …`.
@@ -249,19 +253,42 @@ impl Application {
         weft_traffic::Policy::resolve(&levels)
     }
 
-    /// What a route's requests are passed on to, where they are.
-    pub fn destination(&self, route: &Route) -> Option<Destination> {
-        let Answer::Upstream(forward) = &route.answer else { return None };
-        let named = |name: &Name| {
-            let upstream = self.upstreams.get(name)?.clone();
-            let levels = [("application", &Patch::from(&self.policy)), ("upstream", &upstream.patch())];
-            let policy = weft_traffic::Policy::resolve(&levels).policy;
-            Some(Destination { name: name.to_string(), upstream, policy })
+    /// What a route's requests are passed on to, those of a split and a mirror too: each with the target that names its
+    /// calls, and the policy of the calls themselves. The targets are those of [`lower`](Self::lower).
+    pub fn destinations(&self, at: usize, revision: Digest) -> Vec<(Target, Destination, weft_traffic::Policy)> {
+        let Some(route) = self.routes.get(at) else { return Vec::new() };
+        let target = |upstream: &weft_traffic::Upstream| upstream.context.target.clone();
+        let mut all = Vec::new();
+        if let Answer::Upstream(forward) = &route.answer {
+            let upstream = self.upstream(&at.to_string(), forward, revision, Priority::default());
+            let policy = self.route_policy(route, "route").policy;
+            all.extend(self.destination(route, forward).map(|to| (target(&upstream), to, policy)));
+        }
+        let called = |place: String, to: &To| {
+            let To::Upstream(name) = to else { return None };
+            let upstream = self.upstream(&place, &Forward::To(name.clone()), revision, Priority::default());
+            let destination = self.destination(route, &Forward::To(name.clone()))?;
+            Some((target(&upstream), destination, self.upstream_policy(name, route, "route").policy))
         };
+        if let Answer::Split(split) = &route.answer {
+            let arms = split.arms.iter().enumerate();
+            all.extend(arms.filter_map(|(i, arm)| called(format!("{at}.{i}"), &arm.to)));
+        }
+        all.extend(route.mirror.as_ref().and_then(|mirror| called(format!("{at}.mirror"), &mirror.to)));
+        all
+    }
+
+    fn destination(&self, route: &Route, forward: &Forward) -> Option<Destination> {
+        let application = Patch::from(&self.policy);
         match forward {
-            Forward::To(name) => named(name),
+            Forward::To(name) => {
+                let upstream = self.upstreams.get(name)?.clone();
+                let levels = [("application", &application), ("upstream", &upstream.patch())];
+                let policy = weft_traffic::Policy::resolve(&levels).policy;
+                Some(Destination { name: name.to_string(), upstream, policy })
+            }
             Forward::Endpoints(urls) => {
-                let levels = [("application", &Patch::from(&self.policy)), ("route", &Patch::from(&route.policy))];
+                let levels = [("application", &application), ("route", &Patch::from(&route.policy))];
                 let policy = weft_traffic::Policy::resolve(&levels).policy;
                 Some(Destination { name: called(urls), upstream: Upstream::plain(urls), policy })
             }
@@ -280,13 +307,16 @@ impl Application {
                 let of_component = self.components.get(name).map(|c| c.policy.clone()).unwrap_or_default();
                 self.resolve(name, &of_component, Some((level, &route.policy)))
             }
-            Answer::Upstream(Forward::To(name)) => {
-                let patch = self.upstreams.get(name).map(Upstream::patch).unwrap_or_default();
-                let named = format!("upstream {name}");
-                weft_traffic::Policy::resolve(&[("application", &application), (&named, &patch), (level, &of_route)])
-            }
+            Answer::Upstream(Forward::To(name)) => self.upstream_policy(name, route, level),
             _ => weft_traffic::Policy::resolve(&[("application", &application), (level, &of_route)]),
         }
+    }
+
+    fn upstream_policy(&self, name: &Name, route: &Route, level: &str) -> Resolution {
+        let (application, of_route) = (Patch::from(&self.policy), Patch::from(&route.policy));
+        let patch = self.upstreams.get(name).map(Upstream::patch).unwrap_or_default();
+        let named = format!("upstream {name}");
+        weft_traffic::Policy::resolve(&[("application", &application), (&named, &patch), (level, &of_route)])
     }
 
     fn lower_route(&self, at: usize, route: &Route, revision: Digest) -> RouteSpec {
@@ -294,6 +324,8 @@ impl Application {
         let level = format!("route {place}");
         let Resolution { policy, mut origins } = self.route_policy(route, &level);
         route.features.explain(&route.path, &level, &mut origins);
+        let mirror = route.mirror.as_ref().map(|mirror| format!("{} of the requests to {}", mirror.share, mirror.to));
+        origins.extend(mirror.map(|mirror| ("mirror", mirror, level.clone())));
         RouteSpec {
             application: self.name.clone(),
             host: route.host.as_deref().map(Arc::from),
@@ -302,7 +334,7 @@ impl Application {
             headers: route.headers.iter().filter_map(header_match).collect(),
             action: self.action(at, route, revision, policy.priority),
             policy,
-            features: route.features.lower(&route.path, || self.partition(route, revision)),
+            features: self.features(at, route, revision),
             guard: None,
             origins,
             place,
@@ -316,12 +348,8 @@ impl Application {
     }
 
     fn action(&self, at: usize, route: &Route, revision: Digest, priority: Priority) -> Action {
-        let context = |component: &Name, function: Option<Arc<str>>| {
-            let target = Target { application: self.name.clone(), revision, component: component.clone(), function };
-            Arc::new(Context { priority, ..Context::anonymous(target) })
-        };
         match &route.answer {
-            Answer::Component(component) => Action::Component(context(component, None)),
+            Answer::Component(component) => Action::Component(self.context(component, None, revision, priority)),
             Answer::Files(files) => Action::Files(weft_traffic::Files {
                 root: self.locate(&files.from),
                 index: files.index.as_deref().unwrap_or("index.html").into(),
@@ -329,17 +357,72 @@ impl Application {
                 cache_control: files.cache_control.as_deref().map(Arc::from),
             }),
             Answer::Redirect(Redirect { to, status }) => Action::Redirect { to: to.as_str().into(), status: *status },
-            Answer::Upstream(forward) => {
-                let (component, name) = match forward {
-                    Forward::To(name) => (name, name.to_string()),
-                    Forward::Endpoints(urls) => (&self.name, called(urls)),
-                };
-                // By the route and not by the upstream: each route makes its calls in its own way.
-                let function = format!("{}{at}", weft_traffic::Upstream::FUNCTION);
-                let context = context(component, Some(function.into()));
-                Action::Upstream(weft_traffic::Upstream { context, name: name.into() })
+            Answer::Upstream(forward) => Action::Upstream(self.upstream(&at.to_string(), forward, revision, priority)),
+            Answer::Split(between) => {
+                let callee =
+                    |(i, arm): (usize, &crate::ArmTo)| self.callee(&format!("{at}.{i}"), &arm.to, revision, priority);
+                let callees: Vec<_> = between.arms.iter().enumerate().map(callee).collect();
+                match between.split(self.seed(route)) {
+                    Ok(split) => Action::Split(Arc::new(weft_traffic::Arms { split, callees })),
+                    // Checked when it was resolved; what an older version stored was checked by it.
+                    Err(_) => Action::Redirect { to: "/".into(), status: 308 },
+                }
             }
         }
+    }
+
+    fn context(
+        &self,
+        component: &Name,
+        function: Option<Arc<str>>,
+        revision: Digest,
+        priority: Priority,
+    ) -> Arc<Context> {
+        let target = Target { application: self.name.clone(), revision, component: component.clone(), function };
+        Arc::new(Context { priority, ..Context::anonymous(target) })
+    }
+
+    /// By its place in the routes and not by its name: each route makes its calls in its own way.
+    fn upstream(&self, place: &str, to: &Forward, revision: Digest, priority: Priority) -> weft_traffic::Upstream {
+        let (component, name) = match to {
+            Forward::To(name) => (name, name.to_string()),
+            Forward::Endpoints(urls) => (&self.name, called(urls)),
+        };
+        let function = format!("{}{place}", weft_traffic::Upstream::FUNCTION);
+        let context = self.context(component, Some(function.into()), revision, priority);
+        weft_traffic::Upstream { context, name: name.into() }
+    }
+
+    fn callee(&self, place: &str, to: &To, revision: Digest, priority: Priority) -> Callee {
+        match to {
+            To::Component(name) => Callee::Component(self.context(name, None, revision, priority)),
+            To::Upstream(name) => {
+                Callee::Upstream(self.upstream(place, &Forward::To(name.clone()), revision, priority))
+            }
+        }
+    }
+
+    /// The same on every node and in every revision, so that a key stays where it is.
+    fn seed(&self, route: &Route) -> u64 {
+        let mut hash = Sha256::new();
+        for part in [self.name.as_str(), route.host.as_deref().unwrap_or_default(), &route.path] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+    }
+
+    /// With the mirror, which is written beside the other features.
+    fn features(&self, at: usize, route: &Route, revision: Digest) -> Option<Arc<weft_traffic::feature::Features>> {
+        let features = route.features.lower(&route.path, || self.partition(route, revision));
+        let Some(mirror) = &route.mirror else { return features };
+        let options = weft_traffic::mirror::Options::new(mirror.share);
+        // Copies are served last of all.
+        let callee = self.callee(&format!("{at}.mirror"), &mirror.to, revision, Priority::Batch);
+        let mut features = features.map_or_else(Default::default, |features| (*features).clone());
+        features.mirror = Some(weft_traffic::MirrorTo { callee, options });
+        Some(Arc::new(features))
     }
 
     /// The canonical form: equal applications are equal bytes.
@@ -429,6 +512,7 @@ impl Route {
             answer: Answer::Component(component),
             policy: Policy::default(),
             features: Features::default(),
+            mirror: None,
             line: 0,
             column: 0,
         }
@@ -443,7 +527,7 @@ fn called(urls: &[String]) -> String {
     }
 }
 
-fn header_match((name, value): (&String, &String)) -> Option<HeaderMatch> {
+pub(crate) fn header_match((name, value): (&String, &String)) -> Option<HeaderMatch> {
     let value = (value != "*").then(|| Arc::from(value.as_str()));
     Some(HeaderMatch { name: name.parse().ok()?, value })
 }

@@ -14,6 +14,7 @@ use crate::{
     feature::{Cache, Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
     policy::{Breaker, PriorityWord, RateLimit, Retry, Shedding},
     slo::Slo,
+    split::{MirrorWritten, SplitArm, StickyBy},
     upstream::{Upstream, Written},
     values::{Later, Size, Time},
     variable::Variable,
@@ -336,7 +337,8 @@ pub struct Route {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"x-form": "header"}, "examples" = [{"x-beta": "*"}]))]
     pub headers: BTreeMap<String, String>,
-    /// The component that answers. Exactly one of `component`, `files`, `redirect` and `upstream` is given.
+    /// The component that answers. Exactly one of `component`, `files`, `redirect`, `split` and `upstream` is
+    /// given.
     #[schemars(extend("x-one-of" = "action"))]
     pub component: Option<String>,
     /// A folder of static files.
@@ -367,9 +369,14 @@ pub struct Route {
     #[serde(default)]
     #[schemars(extend("items" = {"type": "string", "x-form": "network"}, "examples" = [["10.9.0.0/16"]]))]
     pub deny: Vec<String>,
-    /// Components by weight.
-    #[schemars(extend("x-one-of" = "action", "x-unsupported" = "a route cannot split its requests in this version yet"))]
-    pub split: Option<Later>,
+    /// Components and upstreams by weight.
+    #[serde(default)]
+    #[schemars(extend("x-one-of" = "action"))]
+    pub split: Vec<SplitArm>,
+    /// Whose requests are answered by the same arm of `split` each time.
+    pub sticky: Option<StickyBy>,
+    /// Who is given a copy of the requests.
+    pub mirror: Option<MirrorWritten>,
     /// A service that is not WebAssembly: the name of an `[upstream.NAME]`, or a list of endpoints. The request's own
     /// path is sent.
     #[schemars(extend("x-one-of" = "action", "examples" = [["http://10.1.0.4:8080", "http://10.1.0.5:8080"]]))]

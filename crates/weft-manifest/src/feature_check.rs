@@ -34,6 +34,13 @@ pub(crate) fn resolve(route: &author::Route, at: &Spot<'_>, tell: &mut Tell<'_>)
             tell(&at.key(key), At::Key, code::MANIFEST_UNSUPPORTED, message, "not here", "remove it");
         }
     }
+    for (key, said) in [("split", !route.split.is_empty()), ("mirror", route.mirror.is_some())] {
+        if said && route.cache.is_some() {
+            let message = format!("a route with `{key}` keeps no answers: who is asked must be asked each time");
+            let help = format!("remove `cache`, or `{key}`");
+            tell(&at.key("cache"), At::Key, code::MANIFEST_UNSUPPORTED, message, "not beside it", &help);
+        }
+    }
     if let Some(said) = &route.cache {
         cache(said, &at.key("cache"), tell);
     }

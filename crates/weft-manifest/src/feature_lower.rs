@@ -44,6 +44,7 @@ impl Features {
             cors: self.cors.as_ref().map(Cors::lower),
             cache: self.cache.as_ref().map(|cache| cache.lower(partition().into())),
             compression: self.compression.as_ref().map(Compression::lower),
+            ..feature::Features::default()
         }))
     }
 

@@ -290,6 +290,8 @@ impl Resolver<'_> {
             }
         }
         let features = self.features(route, at);
+        self.without_split(route, at);
+        let mirror = self.mirror(route, at);
         let (line, column) = self.source.position(at.value_span().start);
         Some(Route {
             host: route.host.clone(),
@@ -299,6 +301,7 @@ impl Resolver<'_> {
             answer: answer?,
             policy: route.policy.clone().unwrap_or_default(),
             features,
+            mirror,
             line,
             column,
         })
@@ -333,6 +336,9 @@ impl Resolver<'_> {
         if let Some(upstream) = &route.upstream {
             return self.forward(upstream, &at.key("upstream")).map(Answer::Upstream);
         }
+        if !route.split.is_empty() {
+            return self.split(route, at).map(Answer::Split);
+        }
         route.redirect.clone().map(Answer::Redirect)
     }
 
@@ -344,7 +350,10 @@ impl Resolver<'_> {
             ("concurrency", policy.concurrency.is_some()),
             ("queue", policy.queue.is_some()),
             ("shedding", policy.shedding.is_some()),
-            ("breaker", policy.breaker.is_some() && matches!(callee, Callee::Shared(_))),
+            (
+                "breaker",
+                policy.breaker.is_some() && matches!(callee, Callee::Shared(_) | Callee::Many { upstreams: true }),
+            ),
         ];
         for (key, _) in of_callee.iter().filter(|(_, said)| *said) {
             match &callee {
@@ -359,6 +368,12 @@ impl Resolver<'_> {
                     let message = format!("`{key}` cannot be set on a route: all routes of an upstream share it");
                     let help = format!("set it on the upstream: `[upstream.{}] policy = {{ {key} = … }}`", shown(name));
                     self.not_here(key, message, &help, at);
+                }
+                Callee::Many { .. } => {
+                    let message =
+                        format!("`{key}` cannot be set on a route: each arm of a split has places of its own");
+                    let help = "set it on the components and upstreams";
+                    self.not_here(key, message, help, at);
                 }
                 Callee::None => {
                     let message = format!("`{key}` cannot be set on a route: nobody waits for files or a redirect");
@@ -383,7 +398,7 @@ impl Resolver<'_> {
                 let help = format!("set them on the upstream: `[upstream.{}] policy.retry`", shown(name));
                 self.not_here("retry", message.to_owned(), &help, at);
             }
-            Callee::Component(_) | Callee::None => self.upstreams_only(policy, at),
+            Callee::Component(_) | Callee::None | Callee::Many { upstreams: false } => self.upstreams_only(policy, at),
             _ => {}
         }
     }
@@ -506,6 +521,10 @@ enum Callee<'a> {
     Shared(&'a str),
     /// An upstream of this route alone.
     Own,
+    /// The arms of a split.
+    Many {
+        upstreams: bool,
+    },
     None,
 }
 
@@ -514,6 +533,9 @@ fn callee(route: &author::Route) -> Callee<'_> {
         (Some(name), _) => Callee::Component(name),
         (_, Some(Written::Name(name))) => Callee::Shared(name),
         (_, Some(Written::Endpoints(_))) => Callee::Own,
+        _ if !route.split.is_empty() => {
+            Callee::Many { upstreams: route.split.iter().any(|arm| arm.upstream.is_some()) }
+        }
         _ => Callee::None,
     }
 }

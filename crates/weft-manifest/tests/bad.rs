@@ -433,7 +433,7 @@ component = "api"
                ·     ╰── nothing answers this
              8 │ path = "/a"
                ╰────
-              help: give exactly one of `component`, `files`, `redirect`, `upstream`
+              help: give exactly one of `component`, `files`, `redirect`, `split`, `upstream`
             manifest-missing
 
               × `route` lacks `path`
@@ -789,18 +789,17 @@ policy = { concurrency = 4 }
                 ·     ╰── second answer
              10 │ [[route]]
                 ╰────
-              help: give exactly one of `component`, `files`, `redirect`, `upstream`
-            manifest-unsupported
+              help: give exactly one of `component`, `files`, `redirect`, `split`, `upstream`
+            manifest-type
 
-              × `route.split` cannot be used: a route cannot split its requests in this version yet
-                ╭─[weft.toml:12:1]
+              × `route.split` must be a list, not a table
+                ╭─[weft.toml:12:9]
              11 │ path = "/b"
              12 │ split = { api = 90, new = 10 }
-                · ──┬──
-                ·   ╰── not served yet
+                ·         ───────────┬──────────
+                ·                    ╰── a list is expected
              13 │ [[route]]
                 ╰────
-              help: remove `split`; nothing is ignored silently
             manifest-type
 
               × `route.files` must be a table, not a string

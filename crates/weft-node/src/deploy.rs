@@ -12,7 +12,6 @@ use weft_dispatch::{Gate, GateOptions, Objectives, Stage};
 use weft_host::{Component, ComponentSpec, LoadError, Secret};
 use weft_identity::KeyError;
 use weft_manifest::{Application, Slo};
-use weft_telemetry::metrics::RouteMeter;
 use weft_traffic::{RouteError, RouteSpec, Table, slo::Objective};
 use weft_types::{Digest, Name, Target};
 
@@ -21,7 +20,7 @@ use crate::{
     identity::Providers,
     load,
     node::Node,
-    observe,
+    observe::{self, Meters},
     secrets::AuthSecrets,
 };
 
@@ -61,7 +60,7 @@ pub(crate) struct Running {
     pub(crate) routes: Vec<RouteSpec>,
     pub(crate) ways: Vec<Way>,
     /// One for each of `routes`.
-    meters: Vec<Arc<RouteMeter>>,
+    pub(crate) meters: Vec<Arc<Meters>>,
 }
 
 impl Running {
@@ -99,7 +98,7 @@ pub(crate) struct Prepared<'a> {
     running: BTreeMap<Name, Arc<Running>>,
     table: Table,
     /// One for each route of the table.
-    meters: Vec<Arc<RouteMeter>>,
+    meters: Vec<Arc<Meters>>,
     _turn: MutexGuard<'a, ()>,
 }
 
@@ -191,7 +190,7 @@ impl Node {
                     }),
                 }
             }
-            let meters = routes.iter().map(|route| observe::meter(&self.telemetry.metrics, route)).collect();
+            let meters = routes.iter().map(|route| observe::meters(&self.telemetry.metrics, route)).collect();
             let known = |shared: &UpstreamShared| self.world.lock().upstream(shared);
             let ways = door::ways(upstreams, known, &self.senses);
             let running = Running { application, revision, parts, routes, ways, meters };

@@ -108,7 +108,7 @@ impl Gated {
             drop(permit);
             if let Some(fault) = fault {
                 tracing::debug!(
-                    %id, %trace, %application, upstream = &*upstream, code = %fault.code, detail = %fault,
+                    invocation = %id, trace_id = %trace, %application, upstream = &*upstream, code = %fault.code, detail = %fault,
                     "the response broke off"
                 );
             }

@@ -11,8 +11,8 @@ use std::{
 
 use weft_dispatch::GateOptions;
 use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Source};
-use weft_manifest::{Application, Outbound, Scheme};
-use weft_traffic::{Action, Policy, RouteSpec};
+use weft_manifest::{Application, Destination, Outbound, Scheme};
+use weft_traffic::Policy;
 use weft_types::{Digest, Name};
 use weft_upstream::{Call, Endpoint, Health, Options};
 
@@ -79,13 +79,12 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
         };
         Some((spec, gate))
     };
-    let routes = application.lower(revision);
     Deployment {
         application: Arc::clone(application),
         revision,
         components: application.components.iter().filter_map(component).collect(),
-        upstreams: upstreams(application, &routes, secrets),
-        routes,
+        upstreams: upstreams(application, revision, secrets),
+        routes: application.lower(revision),
         auth_secrets: secrets.auth.clone(),
     }
 }
@@ -95,31 +94,39 @@ fn gate_of(policy: &Policy) -> GateOptions {
     GateOptions { limits, shedding: policy.shedding.options() }
 }
 
-/// The upstreams that routes are passed on to. `routes` are the application's own, lowered, in their order.
-fn upstreams(application: &Application, routes: &[RouteSpec], secrets: &Granted) -> Vec<UpstreamSpec> {
+/// The upstreams that routes are passed on to, as arms of a split and as mirrors too.
+fn upstreams(application: &Application, revision: Digest, secrets: &Granted) -> Vec<UpstreamSpec> {
     let mut specs: Vec<UpstreamSpec> = Vec::new();
-    for (route, spec) in application.routes.iter().zip(routes) {
-        let (Action::Upstream(action), Some(to)) = (&spec.action, application.destination(route)) else { continue };
-        let way = (action.context.target.clone(), Call::of(&spec.policy));
-        let endpoint = |weft_manifest::Endpoint(endpoint): &weft_manifest::Endpoint| {
-            Some(Endpoint { address: endpoint.url.parse().ok()?, weight: endpoint.weight })
-        };
-        let security = secrets.upstreams.get(to.name.as_str()).cloned().unwrap_or_default();
-        let health = to.upstream.health.as_ref().and_then(health_of);
-        let options = Options { roots: security.roots, identity: security.identity, health, ..Options::of(&to.policy) };
-        let shared = UpstreamShared {
-            application: application.name.clone(),
-            name: to.name.into(),
-            endpoints: to.upstream.endpoints.iter().filter_map(endpoint).collect(),
-            options,
-            gate: gate_of(&to.policy),
-        };
+    let routes = 0..application.routes.len();
+    for (target, to, policy) in routes.flat_map(|at| application.destinations(at, revision)) {
+        let shared = shared(application, to, secrets);
+        let way = (target, Call::of(&policy));
         match specs.iter_mut().find(|known| known.shared == shared) {
             Some(known) => known.ways.push(way),
             None => specs.push(UpstreamSpec { shared, ways: vec![way] }),
         }
     }
     specs
+}
+
+fn shared(application: &Application, to: Destination, secrets: &Granted) -> UpstreamShared {
+    let endpoint = |weft_manifest::Endpoint(endpoint): &weft_manifest::Endpoint| {
+        Some(Endpoint { address: endpoint.url.parse().ok()?, weight: endpoint.weight })
+    };
+    let security = secrets.upstreams.get(to.name.as_str()).cloned().unwrap_or_default();
+    let options = Options {
+        roots: security.roots,
+        identity: security.identity,
+        health: to.upstream.health.as_ref().and_then(health_of),
+        ..Options::of(&to.policy)
+    };
+    UpstreamShared {
+        application: application.name.clone(),
+        name: to.name.into(),
+        endpoints: to.upstream.endpoints.iter().filter_map(endpoint).collect(),
+        options,
+        gate: gate_of(&to.policy),
+    }
 }
 
 fn health_of(health: &weft_manifest::Health) -> Option<Health> {

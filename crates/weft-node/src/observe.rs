@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use weft_gateway::{ConnectionEvent, Observed, Observer};
 use weft_telemetry::{
-    metrics::{Method, Metrics, RouteMeter},
+    metrics::{ArmMeter, Method, Metrics, RouteMeter},
     trace::{Kind, Origin, SpanRecord, SpanSink, Status, Value},
 };
-use weft_traffic::{Action, CompiledRoute, RouteSpec, Table};
+use weft_traffic::{Action, Callee, CompiledRoute, RouteSpec, Table};
 use weft_types::{Class, Code, code};
 
 use crate::sampling::wants;
@@ -20,19 +20,38 @@ pub(crate) struct RouteMeters(ArcSwap<Metered>);
 #[derive(Default)]
 struct Metered {
     table: Arc<Table>,
-    meters: Vec<Arc<RouteMeter>>,
+    meters: Vec<Arc<Meters>>,
+}
+
+/// The meters of one route.
+pub(crate) struct Meters {
+    route: Arc<RouteMeter>,
+    /// One for each arm of a split route.
+    pub(crate) arms: Vec<Arc<ArmMeter>>,
+    pub(crate) mirror: Option<Arc<ArmMeter>>,
 }
 
 impl RouteMeters {
     /// To be called before `table` is served. `meters` has one for each of its routes, in their order.
-    pub(crate) fn follow(&self, table: &Arc<Table>, meters: Vec<Arc<RouteMeter>>) {
+    pub(crate) fn follow(&self, table: &Arc<Table>, meters: Vec<Arc<Meters>>) {
         debug_assert_eq!(table.routes().len(), meters.len());
         self.0.store(Arc::new(Metered { table: Arc::clone(table), meters }));
     }
 }
 
-pub(crate) fn meter(metrics: &Metrics, route: &RouteSpec) -> Arc<RouteMeter> {
-    metrics.route(&route.application, route.host.as_deref().unwrap_or_default(), &route.path)
+pub(crate) fn meters(metrics: &Metrics, route: &RouteSpec) -> Arc<Meters> {
+    let host = route.host.as_deref().unwrap_or_default();
+    let arm = |role, callee: &Callee| metrics.arm(&route.application, host, &route.path, role, &callee.to_string());
+    let callees = match &route.action {
+        Action::Split(arms) => &arms.callees[..],
+        _ => &[],
+    };
+    let mirror = route.features.as_ref().and_then(|features| features.mirror.as_ref());
+    Arc::new(Meters {
+        route: metrics.route(&route.application, host, &route.path),
+        arms: callees.iter().map(|callee| arm("arm", callee)).collect(),
+        mirror: mirror.map(|mirror| arm("mirror", &mirror.callee)),
+    })
 }
 
 /// Tells telemetry of every request.
@@ -45,13 +64,17 @@ pub(crate) struct Watcher {
 impl Watcher {
     fn with_meter(&self, route: Option<&CompiledRoute>, then: impl FnOnce(&RouteMeter)) {
         let Some(route) = route else { return then(self.metrics.unrouted()) };
+        self.with_meters(route, |meters| then(&meters.route));
+    }
+
+    fn with_meters(&self, route: &CompiledRoute, then: impl FnOnce(&Meters)) {
         let metered = self.meters.0.load();
         let (known, meter_of) = (metered.table.routes(), &metered.meters);
         let at = route.index as usize;
         match known.get(at).filter(|known| std::ptr::eq(*known, route)).and(meter_of.get(at)) {
             Some(meter) => then(meter),
             // It was matched by a table that has been replaced since.
-            None => then(&meter(&self.metrics, &route.spec)),
+            None => then(&meters(&self.metrics, &route.spec)),
         }
     }
 }
@@ -59,6 +82,10 @@ impl Watcher {
 impl Observer for Watcher {
     fn began(&self, route: Option<&CompiledRoute>) {
         self.with_meter(route, RouteMeter::began);
+    }
+
+    fn mirrored(&self, route: &CompiledRoute, class: Class) {
+        self.with_meters(route, |meters| meters.mirror.iter().for_each(|mirror| mirror.ended(class)));
     }
 
     fn refused(&self, code: Code) {
@@ -82,6 +109,9 @@ impl Observer for Watcher {
         self.with_meter(seen.route, |meter| {
             meter.ended(Method::of(seen.method.as_str()), seen.status.as_u16(), took);
         });
+        if let (Some(route), Some(arm)) = (seen.route, seen.arm) {
+            self.with_meters(route, |meters| meters.arms.get(arm).into_iter().for_each(|arm| arm.ended(seen.class)));
+        }
         match seen.code {
             // Answered out here, whichever component would have.
             Some(code) if seen.route.is_none() || code == code::RATE_LIMITED => {

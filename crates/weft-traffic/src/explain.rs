@@ -117,6 +117,7 @@ fn candidate(route: &CompiledRoute, lost: Option<String>) -> Candidate {
         Action::Files(files) => (format!("files {}", files.root.display()), None),
         Action::Redirect { to, status } => (format!("redirect {status} {to}"), None),
         Action::Upstream(upstream) => (format!("upstream {}", upstream.name), None),
+        Action::Split(arms) => (format!("split {arms}"), None),
     };
     Candidate {
         application: route.spec.application.to_string(),

@@ -41,6 +41,7 @@
 //! Each is bounded, says why it decided, and does constant or logarithmic work without allocation on a call.
 
 mod admission;
+mod arms;
 pub mod balance;
 pub mod breaker;
 pub mod budget;
@@ -84,6 +85,7 @@ pub mod units;
 mod upstream;
 
 pub use admission::{Admission, Admit, Limits, Ticket};
+pub use arms::{Arms, Callee, MirrorTo};
 pub use compiled::{CompiledRoute, RouteError};
 pub use explain::{Candidate, Explanation, Origin};
 pub use head::{Found, Miss, Param, RequestHead};

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use weft_types::{Context, Guard, Name};
 
-use crate::{Policy, Upstream, feature::Features};
+use crate::{Arms, Policy, Upstream, feature::Features};
 
 /// Where in which file something was written, so that a conflict can show both lines. Lines and columns from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub enum Action {
     Files(Files),
     /// A service that is not WebAssembly.
     Upstream(Upstream),
+    /// Several of these, by weight.
+    Split(Arc<Arms>),
     /// `to` may hold `:param`s of the path.
     Redirect {
         to: Arc<str>,

@@ -3,11 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-<<<<<<< HEAD
-    apply, build, check, componentize, explain, load, logs, new, remove, rollback, secrets, serve, status, up,
-=======
-    apply, build, check, componentize, explain, key, logs, new, remove, rollback, secrets, serve, status, up,
->>>>>>> a338ce4 (Identity: API keys, kept as hashes; weft key new)
+    apply, build, check, componentize, explain, key, load, logs, new, remove, rollback, secrets, serve, status, up,
 };
 
 /// Write handlers; `weft` brings the server.

@@ -14,59 +14,11 @@ use std::{
 };
 
 use support::{
-    Node, Response, connect, read, request, run,
+    Node, connect,
+    proxy::{BEGIN, Proxy, code, folder, legacy, message, until},
+    read, request, run,
     service::{Service, Then, answer, head, reset},
 };
-use tempfile::TempDir;
-
-const BEGIN: &str = "manifest = 1\nname = \"shop\"\n";
-
-fn folder(manifest: &str) -> TempDir {
-    let folder = tempfile::tempdir().expect("folder");
-    fs::write(folder.path().join("weft.toml"), format!("{BEGIN}{manifest}")).expect("written");
-    folder
-}
-
-/// A node with one upstream that every route is passed on to.
-struct Proxy {
-    node: Node,
-    data: TempDir,
-    _folder: TempDir,
-}
-
-impl Proxy {
-    fn start(manifest: &str) -> Self {
-        let (data, folder) = (tempfile::tempdir().expect("folder"), folder(manifest));
-        let node = Node::start(&["up", folder.path().to_str().expect("text"), "--no-watch"], data.path());
-        Self { node, data, _folder: folder }
-    }
-
-    /// All requests to one service, with what its table says besides.
-    fn to(service: &Service, rest: &str) -> Self {
-        Self::start(&legacy(&[service], rest))
-    }
-
-    fn ask(&self, method: &str, path: &str, body: &str) -> Response {
-        request(&self.node.url, &message(method, path, body))
-    }
-}
-
-fn legacy(services: &[&Service], rest: &str) -> String {
-    let urls: Vec<String> = services.iter().map(|service| service.url()).collect();
-    format!("[upstream.legacy]\nendpoints = {urls:?}\n{rest}\n[[route]]\npath = \"/*\"\nupstream = \"legacy\"\n")
-}
-
-fn message(method: &str, path: &str, body: &str) -> String {
-    format!(
-        "{method} {path} HTTP/1.1\r\nhost: shop.example\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-fn code(response: &Response) -> &str {
-    let line = response.head.lines().find_map(|line| line.strip_prefix("weft-error: "));
-    line.unwrap_or_else(|| panic!("no code: {response:?}")).trim()
-}
 
 /// Asks over one connection, again and again, until it is told to stop. Every answer must be 200.
 fn keep_asking(url: &str, method: &'static str, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<usize> {
@@ -83,14 +35,6 @@ fn keep_asking(url: &str, method: &'static str, stop: &Arc<AtomicBool>) -> std::
         }
         answers
     })
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let from = std::time::Instant::now();
-    while !holds() {
-        assert!(from.elapsed() < support::PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -450,4 +394,62 @@ fn who_leaves_lets_the_service_know() {
     head(&mut from).expect("a head");
     drop(from);
     assert_eq!(is_gone.recv_timeout(support::PATIENCE), Ok(0));
+}
+
+#[test]
+fn status_and_metrics_say_how_upstreams_stand() {
+    let (good, refuses) = (Service::says("hello"), Service::says("never"));
+    let dead = refuses.url();
+    let manifest = legacy(&[&good, &refuses], "ejection = { failures = 1, time = \"60s\" }");
+    drop(refuses);
+    let proxy = Proxy::start(&manifest);
+    let value = |parts: &[&str]| {
+        let text = proxy.node.admin_get("/metrics", None).body;
+        let line = text.lines().find(|line| !line.starts_with('#') && parts.iter().all(|part| line.contains(part)));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .unwrap_or_else(|| panic!("{parts:?}: {text}"))
+    };
+    let of_dead = format!("endpoint=\"{dead}\"");
+    until("the dead one is asked", || {
+        assert_eq!(proxy.ask("GET", "/", "").body, "hello");
+        value(&["weft_upstream_ejections_total", &of_dead]) > 0.0
+    });
+    assert_eq!(value(&["weft_upstream_tries_total", &of_dead, "class=\"failure\""]), 1.0);
+    assert_eq!(value(&["weft_upstream_endpoint_up", &of_dead]), 0.0);
+    assert_eq!(value(&["weft_upstream_retries_total", "upstream=\"legacy\""]), 1.0);
+    assert_eq!(value(&["weft_breaker_state", "state=\"closed\""]), 1.0);
+    assert_eq!(value(&["weft_upstream_tries_total", &good.url(), "class=\"ok\""]), good.seen() as f64);
+    let (exit, out, _) = run(&["status", "--data", proxy.data.path().to_str().expect("text")]);
+    assert_eq!(exit, 0, "{out}");
+    assert!(out.contains("upstreams of shop") && out.contains("breaker closed"), "{out}");
+    let line = |url: &str| out.lines().find(|line| line.contains(url)).expect("the endpoint").to_owned();
+    assert!(line(&dead).contains("ejected") && line(&good.url()).contains("in use"), "{out}");
+    let (_, out, _) = run(&["explain", "GET", "/x", "--data", proxy.data.path().to_str().expect("text")]);
+    assert!(out.contains("breaker closed") && out.contains("ejected"), "{out}");
+}
+
+#[test]
+fn who_is_not_well_takes_no_calls_and_begins_slowly_when_it_is() {
+    let well = Arc::new(AtomicBool::new(false));
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (is_well, counted) = (Arc::clone(&well), Arc::clone(&calls));
+    let sick = Service::start(move |asked, stream| match (asked.path.as_str(), is_well.load(SeqCst)) {
+        ("/healthz", false) => answer(stream, 503, "no"),
+        ("/healthz", true) => answer(stream, 200, "yes"),
+        _ => {
+            counted.fetch_add(1, SeqCst);
+            answer(stream, 200, "sick")
+        }
+    });
+    let good = Service::says("good");
+    let health = "health = { path = \"/healthz\", interval = \"20ms\", timeout = \"5s\" }\nslow-start = \"20ms\"";
+    let mut proxy = Proxy::start(&legacy(&[&sick, &good], health));
+    proxy.node.says("an endpoint is not well");
+    let before = calls.load(SeqCst);
+    for _ in 0..30 {
+        assert_eq!(proxy.ask("GET", "/", "").body, "good");
+    }
+    assert_eq!(calls.load(SeqCst), before);
+    well.store(true, SeqCst);
+    until("it is used again", || proxy.ask("GET", "/", "").body == "sick");
 }

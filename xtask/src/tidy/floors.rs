@@ -85,7 +85,10 @@ const ONLY: &[(&str, &[&str])] = &[
             "weft-bench",
         ],
     ),
-    ("rustls", &["weft-gateway", "weft-dial", "weft-upstream", "weft-host", "weft-telemetry", "weft-node", "weft-load"]),
+    (
+        "rustls",
+        &["weft-gateway", "weft-dial", "weft-upstream", "weft-host", "weft-telemetry", "weft-node", "weft-load"],
+    ),
     ("tokio-rustls", &["weft-gateway", "weft-dial", "weft-telemetry"]),
     ("jsonwebtoken", &["weft-identity"]),
     ("rusqlite", &["weft-store-local"]),

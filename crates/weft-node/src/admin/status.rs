@@ -3,14 +3,21 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed};
 
 use weft_api::{
-    Application, ApplicationStatus, ApplicationSummary, Applications, Component, ComponentStatus, Listener, NodeState,
-    Problem, Revisions, Route, Routes, Serves, State, Status, StoreStatus,
+    Application, ApplicationStatus, ApplicationSummary, Applications, ArmStatus, Component, ComponentStatus, Listener,
+    NodeState, Problem, Revisions, Route, Routes, Serves, SplitStatus, State, Status, StoreStatus,
 };
 use weft_control::Current;
-use weft_types::{Digest, Name, Timestamp, code};
+use weft_telemetry::metrics::ArmMeter;
+use weft_types::{Class, Digest, Name, Timestamp, code};
 
 use super::{Admin, answer::problem};
-use crate::{deploy::Part, keeper::KeepError, levels, upstreams};
+use crate::{
+    deploy::{Part, Running},
+    keeper::KeepError,
+    levels,
+    observe::Meters,
+    upstreams,
+};
 
 type Told<T> = Result<T, Box<Problem>>;
 
@@ -38,6 +45,7 @@ impl Admin {
             let upstreams = running.map(|running| running.upstreams()).unwrap_or_default();
             ApplicationStatus {
                 components: parts.iter().map(|part| component_status(part, now)).collect(),
+                splits: running.map(|running| splits(running)).unwrap_or_default(),
                 upstreams: upstreams.into_iter().map(|gated| upstreams::status(gated)).collect(),
                 summary,
             }
@@ -133,6 +141,32 @@ fn component_status(part: &Part, now: Timestamp) -> ComponentStatus {
     }
 }
 
+/// The routes that several answer, or that are copied.
+fn splits(running: &Running) -> Vec<SplitStatus> {
+    let pairs = running.routes.iter().zip(&running.meters);
+    let split = |(route, meters): (&weft_traffic::RouteSpec, &std::sync::Arc<Meters>)| {
+        let callees: Vec<(String, Option<u32>)> = match &route.action {
+            weft_traffic::Action::Split(arms) => {
+                let weights = arms.split.arms().iter().map(|arm| Some(arm.weight));
+                arms.callees.iter().map(ToString::to_string).zip(weights).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mirror = route.features.as_ref().and_then(|features| features.mirror.as_ref());
+        let mirror = mirror.map(|mirror| (mirror.callee.to_string(), None));
+        let all = callees.into_iter().zip(&meters.arms).chain(mirror.into_iter().zip(&meters.mirror));
+        let arms: Vec<ArmStatus> = all.map(|((callee, weight), meter)| arm(callee, weight, meter)).collect();
+        let name = format!("{}{}", route.host.as_deref().unwrap_or_default(), route.path);
+        (!arms.is_empty()).then(|| SplitStatus { route: name, place: route.place.to_string(), arms })
+    };
+    pairs.filter_map(split).collect()
+}
+
+fn arm(callee: String, weight: Option<u32>, meter: &ArmMeter) -> ArmStatus {
+    let ok = meter.count(Class::Ok) + meter.count(Class::CallerFault);
+    ArmStatus { callee, weight, ok, failures: meter.count(Class::Failure), shed: meter.count(Class::Shed) }
+}
+
 fn shown(route: &weft_traffic::RouteSpec) -> Route {
     let header = |wanted: &weft_traffic::HeaderMatch| match &wanted.value {
         Some(value) => format!("{}: {value}", wanted.name),
@@ -149,6 +183,7 @@ fn shown(route: &weft_traffic::RouteSpec) -> Route {
             weft_traffic::Action::Files(files) => format!("files {}", files.root.display()),
             weft_traffic::Action::Redirect { to, status } => format!("redirect {status} {to}"),
             weft_traffic::Action::Upstream(upstream) => format!("upstream {}", upstream.name),
+            weft_traffic::Action::Split(arms) => format!("split {arms}"),
         },
         place: route.place.to_string(),
     }

@@ -1,5 +1,6 @@
 //! Metrics: handles resolved once at deploy, recorded by a few relaxed additions, rendered when scraped.
 
+mod arm;
 mod component;
 mod families;
 mod latency;
@@ -13,6 +14,7 @@ mod tally;
 mod tenant;
 mod upstream;
 
+pub use arm::ArmMeter;
 pub use component::{ComponentMeter, Counts};
 pub use level::{LevelReading, LevelSource};
 pub use node::{CodeFrom, Count, Level, NodeMeter, StoreMeter};
@@ -29,6 +31,7 @@ use std::{
 
 use weft_types::Name;
 
+use arm::ArmLabels;
 use route::RouteLabels;
 
 /// What this build is, as `weft_build_info` says it.
@@ -48,6 +51,7 @@ pub struct Metrics {
     unrouted: Arc<RouteMeter>,
     components: Mutex<BTreeMap<(Name, Name), Weak<ComponentMeter>>>,
     routes: Mutex<BTreeMap<RouteLabels, Weak<RouteMeter>>>,
+    arms: Mutex<BTreeMap<ArmLabels, Weak<ArmMeter>>>,
     stores: Mutex<BTreeMap<String, Weak<StoreMeter>>>,
     upstreams: OnceLock<Arc<dyn UpstreamSource>>,
     levels: OnceLock<Arc<dyn LevelSource>>,
@@ -71,6 +75,7 @@ impl Metrics {
             unrouted: Arc::new(RouteMeter::new(nowhere, shards)),
             components: Mutex::default(),
             routes: Mutex::default(),
+            arms: Mutex::default(),
             stores: Mutex::default(),
             upstreams: OnceLock::new(),
             levels: OnceLock::new(),
@@ -97,6 +102,13 @@ impl Metrics {
     pub fn route(&self, application: &Name, host: &str, path: &str) -> Arc<RouteMeter> {
         let labels = RouteLabels { application: Some(application.clone()), host: host.into(), path: path.into() };
         find(&self.routes, labels.clone(), || RouteMeter::new(labels, self.shards))
+    }
+
+    /// The meter of one of a route's callees. `role`: `arm` of a split, or `mirror`. `callee`: `component api`.
+    pub fn arm(&self, application: &Name, host: &str, path: &str, role: &'static str, callee: &str) -> Arc<ArmMeter> {
+        let route = RouteLabels { application: Some(application.clone()), host: host.into(), path: path.into() };
+        let labels = ArmLabels { route, role, callee: callee.into() };
+        find(&self.arms, labels.clone(), || ArmMeter::new(labels))
     }
 
     /// The meter of a store engine, by its name in node.toml or `embedded`.

@@ -12,6 +12,7 @@ use weft_types::Class;
 
 use super::{
     CodeFrom, ComponentMeter, LevelReading, Metrics, UpstreamReading,
+    arm::CLASSES,
     component::ComponentReading,
     families::{counters, gauge, gauges, histograms, info, one_counter},
     latency::Reading,
@@ -42,6 +43,7 @@ impl Collector for Everything {
         node(&self.0, &mut out)?;
         stores(&self.0, &mut out)?;
         routes(&self.0, &mut out)?;
+        arms(&self.0, &mut out)?;
         components(&self.0, &mut out)?;
         upstreams(&self.0, &mut out)?;
         levels(&self.0, &mut out)
@@ -134,6 +136,25 @@ fn routes(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         })
     });
     histograms(out, "http_server_request_duration_seconds", "From a request's head to its response's last byte", series)
+}
+
+fn arms(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let all = living(&metrics.arms);
+    let ended = all.iter().flat_map(|arm| {
+        let route = &arm.labels.route;
+        let labels = [
+            ("application", route.application.as_ref().map_or("", |name| name.as_str())),
+            ("server_address", &*route.host),
+            ("http_route", &*route.path),
+            ("role", arm.labels.role),
+            ("callee", &*arm.labels.callee),
+        ];
+        CLASSES.map(|class| {
+            let [application, host, path, role, callee] = labels;
+            ([application, host, path, role, callee, ("class", class_name(class))], arm.count(class))
+        })
+    });
+    counters(out, "weft_route_arm", "Requests that an arm of a split route answered, or its mirror was given", ended)
 }
 
 fn components(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -13,6 +13,8 @@ pub use cors::Cors;
 pub use headers::HeaderChanges;
 pub use rewrite::Rewrite;
 
+use crate::MirrorTo;
+
 /// Everything that a route adds to plain routing. A route without any of it has none of this.
 #[derive(Debug, Clone, Default)]
 pub struct Features {
@@ -28,6 +30,8 @@ pub struct Features {
     pub cache: Option<crate::cache::Options>,
     /// Which answers are compressed.
     pub compression: Option<Compression>,
+    /// Who is given copies of the requests.
+    pub mirror: Option<MirrorTo>,
     /// Changes to the answer's headers, last of all.
     pub response_headers: HeaderChanges,
 }

@@ -5,11 +5,8 @@ pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod componentize;
 pub(crate) mod explain;
-<<<<<<< HEAD
-pub(crate) mod load;
-=======
 pub(crate) mod key;
->>>>>>> a338ce4 (Identity: API keys, kept as hashes; weft key new)
+pub(crate) mod load;
 pub(crate) mod logs;
 pub(crate) mod new;
 pub(crate) mod remove;

@@ -65,6 +65,10 @@ fn node(status: &Node) -> String {
         text.push_str(&format!("\nupstreams of {}\n", of.summary.name));
         text.extend(of.upstreams.iter().map(|upstream| super::upstreams::shown(upstream, "  ")));
     }
+    for of in status.applications.iter().filter(|of| !of.splits.is_empty()) {
+        text.push_str(&format!("\nsplit routes of {}\n", of.summary.name));
+        text.push_str(&output::table(&splits(of)));
+    }
     text
 }
 
@@ -89,6 +93,19 @@ fn levels(status: &Node) -> String {
         }));
     }
     if rows.len() == 1 { String::new() } else { format!("\n{}", output::table(&rows)) }
+}
+
+fn splits(of: &ApplicationStatus) -> Vec<Vec<String>> {
+    let head = ["  route", "answers", "weight", "ok", "failures", "shed"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for split in &of.splits {
+        for arm in &split.arms {
+            let weight = arm.weight.map_or_else(|| "mirror".to_owned(), |weight| weight.to_string());
+            let counts = [arm.ok, arm.failures, arm.shed].map(|count| count.to_string());
+            rows.push([vec![format!("  {}", split.route), arm.callee.clone(), weight], counts.to_vec()].concat());
+        }
+    }
+    rows
 }
 
 fn application(of: &ApplicationStatus) -> Vec<String> {

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) mod proxy;
 pub(crate) mod service;
 
 use tempfile::TempDir;
