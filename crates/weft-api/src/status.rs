@@ -6,7 +6,7 @@ use weft_types::Name;
 
 use crate::{
     application::{ApplicationSummary, State},
-    upstream::UpstreamStatus,
+    upstream::{BreakerStatus, UpstreamStatus},
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -110,6 +110,9 @@ pub struct ComponentStatus {
     pub active: u64,
     pub waiting: u64,
     pub instances: u64,
+    /// Absent: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerStatus>,
     /// How its service levels are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<SloStatus>,

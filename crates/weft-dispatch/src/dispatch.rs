@@ -40,6 +40,10 @@ impl Dispatch {
             return Outcome::failed(Fault::new(code::NOT_DEPLOYED, Ran::No), Class::Failure);
         };
         let began = self.clock.now();
+        let passing = match stage.guard.as_ref().map(|guard| guard.enter(began)).transpose() {
+            Ok(passing) => passing,
+            Err(fault) => return refuse(&stage, fault, self.clock.now(), began),
+        };
         let permit = match stage.gate.try_enter() {
             Some(permit) => permit,
             // Boxed: waiting is rare and must not make every call's future large.
@@ -48,7 +52,7 @@ impl Dispatch {
                 Err(fault) => return refuse(&stage, fault, self.clock.now(), began),
             },
         };
-        let mut flight = Flight::begin(&stage, &self.clock, began, call.context.tenant.clone(), permit);
+        let mut flight = Flight::begin(&stage, &self.clock, began, call.context.tenant.clone(), permit, passing);
         let (id, trace) = (call.id, call.trace.trace);
         let Outcome { reply, class, end } = stage.component.invoke(call).await;
         if let Err(fault) = &reply {
@@ -88,7 +92,10 @@ async fn queued<T>(stage: &Stage, enter: impl Future<Output = T>) -> T {
 }
 
 fn refuse(stage: &Stage, fault: Fault, now: Timestamp, began: Timestamp) -> Outcome {
-    let class = if fault.code == code::OVERLOADED { Class::Shed } else { Class::Failure };
+    let class = match fault.code {
+        code::OVERLOADED | code::BREAKER_OPEN => Class::Shed,
+        _ => Class::Failure,
+    };
     stage.meter.refused(class, fault.code);
     if let Some(objectives) = &stage.objectives {
         objectives.record(now, class, now.since(began));

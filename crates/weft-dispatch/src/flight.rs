@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use weft_types::{Class, Clock, Code, Fault, Tenant, Timestamp, Usage, code};
 
-use crate::{gate::Permit, stage::Stage};
+use crate::{gate::Permit, guard::Passing, stage::Stage};
 
 pub(crate) struct Flight {
     stage: Arc<Stage>,
@@ -15,6 +15,8 @@ pub(crate) struct Flight {
     usage: Usage,
     tenant: Tenant,
     _permit: Permit,
+    /// Of a component with a breaker.
+    passing: Option<Passing>,
 }
 
 impl Flight {
@@ -24,15 +26,25 @@ impl Flight {
         began: Timestamp,
         tenant: Tenant,
         permit: Permit,
+        passing: Option<Passing>,
     ) -> Self {
         stage.meter.began();
-        let usage = Usage::default();
-        Self { stage: Arc::clone(stage), clock: Arc::clone(clock), began, judged: None, usage, tenant, _permit: permit }
+        Self {
+            stage: Arc::clone(stage),
+            clock: Arc::clone(clock),
+            began,
+            judged: None,
+            usage: Usage::default(),
+            tenant,
+            _permit: permit,
+            passing,
+        }
     }
 
     /// The Head is decided.
     pub(crate) fn head(&mut self, class: Class, fault: Option<&Fault>) {
         self.judged = Some((class, fault.map(|fault| fault.code)));
+        self.passing.iter_mut().for_each(|passing| passing.head(class));
     }
 
     /// The last byte has left, or never will.
@@ -45,6 +57,8 @@ impl Flight {
             );
             let class = if fault.code == code::CLIENT_GONE { Class::CallerFault } else { Class::Failure };
             self.judged = Some((class, Some(fault.code)));
+            let said = (fault.code != code::CLIENT_GONE).then_some(class);
+            self.passing.iter_mut().for_each(|passing| passing.end(said));
         }
     }
 }

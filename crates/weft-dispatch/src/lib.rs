@@ -2,7 +2,7 @@
 //! faults, whoever calls.
 //!
 //! ```text
-//! find the stage → admit (or wait, or shed) → run in the host → Head → … → End: meter, place given on
+//! find the stage → breaker → admit (or wait, or shed) → run in the host → Head → … → End: meter, place given on
 //! ```
 //!
 //! [`Dispatch::invoke`]: weft_types::Invoke::invoke
@@ -10,10 +10,12 @@
 mod dispatch;
 mod flight;
 mod gate;
+mod guard;
 mod objectives;
 mod stage;
 
 pub use dispatch::Dispatch;
 pub use gate::{Gate, GateOptions, Permit, who};
+pub use guard::Guard;
 pub use objectives::{Objectives, Standing};
-pub use stage::Stage;
+pub use stage::{Stage, StageOptions};

@@ -120,7 +120,8 @@ pub struct Policy {
     /// Retries of calls to upstreams. Not on a component.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// The circuit breaker of an upstream. Not on a component, nor on a route of a named upstream.
+    /// The circuit breaker of an upstream, which has one anyway, or of a component, which has one where this is said.
+    /// Not on a route, unless it has an upstream of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<Breaker>,
     /// How often a route may be asked.

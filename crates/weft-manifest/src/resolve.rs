@@ -350,10 +350,7 @@ impl Resolver<'_> {
             ("concurrency", policy.concurrency.is_some()),
             ("queue", policy.queue.is_some()),
             ("shedding", policy.shedding.is_some()),
-            (
-                "breaker",
-                policy.breaker.is_some() && matches!(callee, Callee::Shared(_) | Callee::Many { upstreams: true }),
-            ),
+            ("breaker", policy.breaker.is_some() && !matches!(callee, Callee::Own)),
         ];
         for (key, _) in of_callee.iter().filter(|(_, said)| *said) {
             match &callee {
@@ -405,11 +402,9 @@ impl Resolver<'_> {
 
     /// What is said of calls to upstreams where there are none.
     fn upstreams_only(&mut self, policy: &author::Policy, at: &Spot<'_>) {
-        for (key, said) in [("retry", policy.retry.is_some()), ("breaker", policy.breaker.is_some())] {
-            if said {
-                let message = format!("`{key}` has no effect here: this version has it for upstreams only");
-                self.not_here(key, message, "remove it", at);
-            }
+        if policy.retry.is_some() {
+            let message = "`retry` has no effect here: this version has it for upstreams only".to_owned();
+            self.not_here("retry", message, "remove it", at);
         }
     }
 

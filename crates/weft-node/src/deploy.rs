@@ -8,7 +8,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::MutexGuard;
-use weft_dispatch::{Gate, GateOptions, Objectives, Stage};
+use weft_dispatch::{Gate, Guard, Objectives, Stage, StageOptions};
 use weft_host::{Component, ComponentSpec, LoadError, Secret};
 use weft_identity::KeyError;
 use weft_manifest::{Application, Slo};
@@ -29,7 +29,7 @@ use crate::{
 pub struct Deployment {
     pub application: Arc<Application>,
     pub revision: Digest,
-    pub components: Vec<(ComponentSpec, GateOptions)>,
+    pub components: Vec<(ComponentSpec, StageOptions)>,
     pub upstreams: Vec<UpstreamSpec>,
     pub routes: Vec<RouteSpec>,
     /// By the declaration of `[auth]` that verifies by it.
@@ -72,7 +72,7 @@ impl Running {
 /// A component with what it was loaded from, by which a later revision finds it again.
 pub(crate) struct Part {
     pub(crate) spec: ComponentSpec,
-    gate: GateOptions,
+    gate: StageOptions,
     pub(crate) stage: Arc<Stage>,
 }
 
@@ -202,7 +202,7 @@ impl Node {
     fn part(
         &self,
         spec: ComponentSpec,
-        options: GateOptions,
+        options: StageOptions,
         component: Arc<Component>,
         known: Option<&Part>,
         promised: Option<Slo>,
@@ -210,13 +210,17 @@ impl Node {
         let (application, revision) = (spec.application.clone(), spec.revision);
         let meter = self.telemetry.metrics.component(&application, &spec.component);
         let target = Target { application, revision, component: spec.component.clone(), function: None };
-        let gate = match known.filter(|known| known.gate == options) {
-            // The same gate: a new revision must not double what is let in.
-            Some(known) => Arc::clone(&known.stage.gate),
-            None => Gate::new(options, Arc::clone(&self.telemetry.clock)),
+        let (gate, guard) = match known.filter(|known| known.gate == options) {
+            // The same gate: a new revision must not double what is let in. Nor does it forget what failed.
+            Some(known) => (Arc::clone(&known.stage.gate), known.stage.guard.clone()),
+            None => {
+                let (clock, random) = (Arc::clone(&self.telemetry.clock), Arc::clone(&self.senses.random));
+                let guard = options.breaker.map(|breaker| Guard::new(breaker, Arc::clone(&clock), random));
+                (Gate::new(options.gate, clock), guard)
+            }
         };
         let objectives = promised.map(|promised| self.objectives(&spec, &promised.objectives()));
-        Part { stage: Arc::new(Stage { target, component, gate, meter, objectives }), spec, gate: options }
+        Part { stage: Arc::new(Stage { target, component, gate, guard, meter, objectives }), spec, gate: options }
     }
 
     /// Those of the revision before, where it promised the same: its budget is not given twice.
@@ -330,7 +334,7 @@ pub fn check(deployments: &[Deployment]) -> Vec<Refusal> {
     let host = match weft_host::Host::new(options) {
         Ok(host) => host,
         Err(error) => {
-            let failed = |(spec, _): &(ComponentSpec, GateOptions)| Refusal::Component {
+            let failed = |(spec, _): &(ComponentSpec, StageOptions)| Refusal::Component {
                 application: spec.application.clone(),
                 component: spec.component.clone(),
                 source: LoadError::Ended(format!("the engine does not start: {error:#}")),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use weft_dispatch::GateOptions;
+use weft_dispatch::{GateOptions, StageOptions};
 use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Source};
 use weft_manifest::{Application, Destination, Outbound, Scheme};
 use weft_traffic::Policy;
@@ -66,8 +66,10 @@ fn hashed(folder: &Path) -> io::Result<BTreeMap<String, Digest>> {
 /// Everything that is to run. A component without a source is left out: callers have made sure that there is none.
 pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources, secrets: &Granted) -> Deployment {
     let component = |(name, component): (&Name, &weft_manifest::Component)| {
-        let policy = application.component_policy(name).policy;
-        let gate = gate_of(&policy);
+        let resolution = application.component_policy(name);
+        // A component that fails is an answer of the application's own: it is broken off where somebody asks for it.
+        let breaker = resolution.says("breaker").then(|| resolution.policy.breaker.options()).flatten();
+        let stage = StageOptions { gate: gate_of(&resolution.policy), breaker };
         let spec = ComponentSpec {
             application: application.name.clone(),
             component: name.clone(),
@@ -77,7 +79,7 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
             limits: limits_of(&component.limits),
             grants: Arc::new(grants(application, component, secrets.components.get(name))),
         };
-        Some((spec, gate))
+        Some((spec, stage))
     };
     Deployment {
         application: Arc::clone(application),

@@ -6,7 +6,7 @@ use weft_api::{BreakerStatus, EndpointStatus, UpstreamStatus};
 use weft_telemetry::metrics::{BreakerReading, EndpointReading, UpstreamReading, UpstreamSource};
 use weft_traffic::{
     balance::{Active, View},
-    breaker::{Cause, State},
+    breaker::{self, Cause, State},
 };
 use weft_types::Timestamp;
 
@@ -42,13 +42,7 @@ pub(crate) fn status(gated: &Gated) -> UpstreamStatus {
         active: view.in_flight.into(),
         latency_us: view.ewma.as_micros() as u64,
     };
-    let breaker = seen.breaker.map(|view| BreakerStatus {
-        state: view.state.to_string(),
-        cause: view.cause.map(cause).unwrap_or_default(),
-        open_ms: open_ms(view.state, seen.now),
-        opens: view.opens,
-        refused: view.refused,
-    });
+    let breaker = seen.breaker.map(|view| breaker(&view, seen.now));
     UpstreamStatus {
         name: gated.shared.name.to_string(),
         active: active.into(),
@@ -57,6 +51,16 @@ pub(crate) fn status(gated: &Gated) -> UpstreamStatus {
         retries_refused: seen.retries_refused,
         breaker,
         endpoints: seen.endpoints.iter().map(endpoint).collect(),
+    }
+}
+
+pub(crate) fn breaker(view: &breaker::View, now: Timestamp) -> BreakerStatus {
+    BreakerStatus {
+        state: view.state.to_string(),
+        cause: view.cause.map(cause).unwrap_or_default(),
+        open_ms: open_ms(view.state, now),
+        opens: view.opens,
+        refused: view.refused,
     }
 }
 

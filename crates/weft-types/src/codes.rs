@@ -105,7 +105,7 @@ codes! {
     UPSTREAM_BAD_ANSWER "upstream-bad-answer"  Application Retry::No, "The other service answered with invalid HTTP.";
     UPSTREAM_LOST       "upstream-lost"        Application Retry::Now, "The connection to the other service was lost before its answer was complete.";
     IDENTITY_UNAVAILABLE "identity-unavailable" Platform SOON, "Who is calling cannot be checked now.";
-    BREAKER_OPEN        "breaker-open"         Application SOON, "The other service fails, and is not called for a while.";
+    BREAKER_OPEN        "breaker-open"         Application SOON, "What answers this fails, and is not called for a while.";
     INTERNAL            "internal"             Platform Retry::No, "A fault of Weft's own.";
     // What a manifest, a command or an artefact can get wrong.
     MANIFEST_SYNTAX     "manifest-syntax"      Caller Retry::No, "The file is not valid TOML.";

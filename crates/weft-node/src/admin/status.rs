@@ -138,6 +138,10 @@ fn component_status(part: &Part, now: Timestamp) -> ComponentStatus {
         waiting: waiting.into(),
         instances: totals.instances,
         slo: levels::status(&part.stage, now),
+        breaker: part.stage.guard.as_ref().map(|guard| {
+            let (view, now) = guard.view();
+            upstreams::breaker(&view, now)
+        }),
     }
 }
 

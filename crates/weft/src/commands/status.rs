@@ -61,6 +61,17 @@ fn node(status: &Node) -> String {
     text.push('\n');
     text.push_str(&output::table(&rows));
     text.push_str(&levels(status));
+    let components = |of: &ApplicationStatus| -> Vec<Vec<String>> {
+        let line = |component: &weft_api::ComponentStatus| {
+            let breaker = super::upstreams::breaker(component.breaker.as_ref()?);
+            Some(vec![format!("  {}", of.summary.name), component.name.to_string(), format!("breaker {breaker}")])
+        };
+        of.components.iter().filter_map(line).collect()
+    };
+    let breakers: Vec<_> = status.applications.iter().flat_map(components).collect();
+    if !breakers.is_empty() {
+        text.push_str(&format!("\nbreakers of components\n{}", output::table(&breakers)));
+    }
     for of in status.applications.iter().filter(|of| !of.upstreams.is_empty()) {
         text.push_str(&format!("\nupstreams of {}\n", of.summary.name));
         text.extend(of.upstreams.iter().map(|upstream| super::upstreams::shown(upstream, "  ")));

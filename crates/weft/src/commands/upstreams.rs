@@ -18,7 +18,7 @@ pub(crate) fn shown(upstream: &UpstreamStatus, indent: &str) -> String {
     text
 }
 
-fn breaker(breaker: &BreakerStatus) -> String {
+pub(crate) fn breaker(breaker: &BreakerStatus) -> String {
     let BreakerStatus { state, cause, open_ms, opens, refused } = breaker;
     match (opens, open_ms) {
         (0, _) => state.clone(),
