@@ -8,6 +8,7 @@ use weft_types::{Checked, Denial, Guard, Identity, Pending, Presented, Timestamp
 use crate::{api_key::ApiKeys, denied::Denied, jwt::Jwt};
 
 /// One declaration of a manifest, ready to be asked.
+#[expect(clippy::large_enum_variant, reason = "there are few, and each lies behind an Arc")]
 pub enum Provider {
     Jwt(Jwt),
     ApiKeys(ApiKeys),
