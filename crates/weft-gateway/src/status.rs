@@ -97,6 +97,7 @@ const NEVER_HTTP: &[Code] = &[
     code::NODE_UNREACHABLE,
     code::UNKNOWN_APPLICATION,
     code::USAGE,
+    code::SLO_MISSED,
 ];
 
 #[cfg(test)]

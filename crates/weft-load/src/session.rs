@@ -99,7 +99,8 @@ impl Session {
             }
         }
         let missed = report.probes.iter().filter(|probe| !probe.judgement.met || !probe.sent_in_time);
-        let lowest = missed.min_by(|a, b| a.rate.total_cmp(&b.rate));
+        // Where nothing was seen to go wrong, nothing gave way.
+        let lowest = missed.filter(|probe| !probe.signs.is_empty()).min_by(|a, b| a.rate.total_cmp(&b.rate));
         report.gave_way = lowest.map(|probe| probe.signs.clone()).unwrap_or_default();
         Ok(report)
     }
@@ -149,12 +150,17 @@ impl Session {
     }
 }
 
+/// Requests of a probe, at the least.
+const REQUESTS_MIN: f64 = 2.0;
+
 /// How late we may send for the objective to be judged by what we sent.
 fn lag_allowed(slo: &Slo) -> Duration {
     slo.bounds().map(|(bound, _)| bound / 4).min().map_or(LATE, |quarter| quarter.max(LATE))
 }
 
+/// Long enough to be judged: for a bound on a quantile so many requests beyond it, and never without any.
 fn prolonged(lasting: Duration, rate: f64, slo: &Slo) -> Duration {
+    let lasting = lasting.max(Duration::from_secs_f64(REQUESTS_MIN / rate));
     let shares = slo.bounds().map(|(_, share)| share).filter(|share| *share > 0.0);
     let Some(beyond) = shares.reduce(f64::min) else { return lasting };
     let needed = BEYOND_QUANTILE / beyond / rate;

@@ -158,7 +158,7 @@ async fn a_stall_is_charged_for_everyone_who_was_due_in_it() {
         let mut answered = 0;
         while read_head(&mut stream).await {
             if answered == 0 {
-                tokio::time::sleep(MS * 400).await;
+                stalls(MS * 400).await;
             }
             answered += 1;
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("written");
@@ -301,10 +301,15 @@ async fn a_load_that_is_stopped_ends_with_what_it_has() {
     let (running, stopping) = (driver.run(load, None, &stop), stop.clone());
     let stopper = async {
         // Whenever that is: it must end.
-        tokio::time::sleep(MS * 100).await;
+        stalls(MS * 100).await;
         stopping.stop();
     };
     let (tally, ()) = tokio::join!(running, stopper);
     let count = tally.judged();
     assert_eq!(count.ok, count.ended(), "{count:?}");
+}
+
+/// Does nothing for so long: what a server that stalls does.
+async fn stalls(time: Duration) {
+    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }
