@@ -27,7 +27,7 @@ mod telemetry;
 mod tries;
 mod upstreams;
 
-pub use admin::AdminFile;
+pub use admin::{AdminFile, AuditLine, Audited};
 pub use deploy::{DeployError, Deployment, Refusal, check};
 pub use door::{UpstreamShared, UpstreamSpec};
 pub use explain::{AskError, explain};

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    apply, build, check, componentize, explain, key, load, logs, new, remove, rollback, secrets, serve, status, up,
+    apply, audit, build, check, componentize, explain, key, load, logs, new, remove, rollback, secrets, serve, status,
+    up,
 };
 
 /// Write handlers; `weft` brings the server.
@@ -40,5 +41,6 @@ pub(crate) enum Command {
     Remove(remove::Remove),
     Secrets(secrets::Secrets),
     Key(key::Key),
+    Audit(audit::Audit),
     Componentize(componentize::Componentize),
 }

@@ -1,6 +1,7 @@
 //! The admin API: on a listener of its own, behind a token. Health and metrics need none.
 
 mod answer;
+mod audit;
 mod logs;
 mod status;
 mod token;
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use weft_api::{ExplainQuery, Problem, REQUEST_BYTES_MAX, path};
 use weft_gateway::{Listener, Running, SystemRandomness};
 use weft_telemetry::metrics::CONTENT_TYPE;
@@ -22,6 +24,8 @@ use crate::{
     node::Node,
 };
 use answer::{Answer, bytes, json, problem, refuse};
+use audit::Audit;
+pub use audit::{AuditLine, Audited};
 pub use token::AdminFile;
 use token::Token;
 
@@ -31,13 +35,15 @@ pub(crate) struct Admin {
     /// `None` in `weft up`, whose applications come from folders.
     keeper: Option<Arc<Keeper>>,
     token: Token,
+    /// Opened with the first line: a data folder that takes no writes may take some later.
+    audit: Mutex<Option<Audit>>,
 }
 
 impl Admin {
     pub(crate) fn open(node: Arc<Node>, keeper: Option<Arc<Keeper>>, data: &Path) -> std::io::Result<Arc<Self>> {
         let url = format!("http://{}", node.addresses().admin);
         let token = Token::open(data, url, &SystemRandomness)?;
-        Ok(Arc::new(Self { node, keeper, token }))
+        Ok(Arc::new(Self { node, keeper, token, audit: Mutex::default() }))
     }
 
     pub(crate) fn serve(self: Arc<Self>, listener: Listener) -> Running {
@@ -51,6 +57,10 @@ impl Admin {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (method, uri) = (request.method().clone(), request.uri().path().to_owned());
         let answer = self.route(request).await;
+        let line = self.ending(&method, &uri, &answer);
+        if let Some(line) = line {
+            self.ended(line).await;
+        }
         match answer {
             Ok(response) => response,
             Err(problem) => {
@@ -69,6 +79,9 @@ impl Admin {
             path::METRICS if reads => return self.metrics().await,
             _ => self.authenticate(&request)?,
         }
+        if is_change(&method, uri.path()) {
+            self.begun(&method, uri.path()).await?;
+        }
         let segments: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["v1", "openapi.json"]) => Ok(bytes(StatusCode::OK, "application/json", weft_api::openapi::text())),
@@ -81,13 +94,13 @@ impl Admin {
                 let apply = parse(&whole(request.into_body()).await?)?;
                 let keeper = Arc::clone(self.keeper()?);
                 let applied = to_the_end(async move { keeper.apply(apply).await }).await?;
-                json(StatusCode::OK, &applied)
+                of(&applied.application, &applied.revision, json(StatusCode::OK, &applied))
             }
             ("GET", ["v1", "applications", name]) => json(StatusCode::OK, &self.application(&named(name)?).await?),
             ("DELETE", ["v1", "applications", name]) => {
                 let (keeper, name) = (Arc::clone(self.keeper()?), named(name)?);
                 let removed = to_the_end(async move { keeper.remove(&name).await }).await?;
-                json(StatusCode::OK, &removed)
+                of(&removed.application, &removed.revision, json(StatusCode::OK, &removed))
             }
             ("GET", ["v1", "applications", name, "revisions"]) => {
                 json(StatusCode::OK, &self.revisions(named(name)?).await?)
@@ -96,7 +109,7 @@ impl Admin {
                 let rollback: weft_api::Rollback = parse(&whole(request.into_body()).await?)?;
                 let (keeper, name) = (Arc::clone(self.keeper()?), named(name)?);
                 let applied = to_the_end(async move { keeper.rollback(&name, rollback.to).await }).await?;
-                json(StatusCode::OK, &applied)
+                of(&applied.application, &applied.revision, json(StatusCode::OK, &applied))
             }
             ("HEAD", ["v1", "artefacts", digest]) => upload::find(self.keeper()?, parsed(digest)?).await,
             ("PUT", ["v1", "artefacts", digest]) => {
@@ -106,6 +119,58 @@ impl Admin {
                 Err(problem(code::METHOD_NOT_ALLOWED, format!("{method} is not answered here; see {}", path::OPENAPI)))
             }
             _ => Err(problem(code::NO_ROUTE, format!("there is no {}; see {}", uri.path(), path::OPENAPI))),
+        }
+    }
+
+    fn audit(&self) -> std::io::Result<Audit> {
+        let mut held = self.audit.lock();
+        let audit = match held.take() {
+            Some(audit) => audit,
+            None => Audit::open(&self.node.data)?,
+        };
+        *held = Some(audit.clone());
+        Ok(audit)
+    }
+
+    /// A change that cannot be written down is not begun.
+    async fn begun(&self, method: &Method, path: &str) -> Result<(), Box<Problem>> {
+        let line = AuditLine::new(Audited::Begun, request_line(method, path), self.node.telemetry.clock.now());
+        let written = match self.audit() {
+            Ok(audit) => audit.write(line).await,
+            Err(error) => Err(error),
+        };
+        written.map_err(|error| {
+            let full = error.kind() == std::io::ErrorKind::StorageFull;
+            let code = if full { code::STORE_FULL } else { code::STORE_UNAVAILABLE };
+            problem(code, format!("the audit log cannot be written: {error}"))
+        })
+    }
+
+    /// How a change ended, or who was refused; `None` where it was neither.
+    fn ending(&self, method: &Method, path: &str, answer: &Answer) -> Option<AuditLine> {
+        let (status, code, subject) = match answer {
+            Ok(response) => (response.status().as_u16(), None, response.extensions().get::<Subject>()),
+            Err(problem) => (problem.status, Some(problem.code.to_string()), None),
+        };
+        let what = match status {
+            401 | 403 => Audited::Refused,
+            _ if is_change(method, path) => Audited::Ended,
+            _ => return None,
+        };
+        let line = AuditLine::new(what, request_line(method, path), self.node.telemetry.clock.now());
+        Some(AuditLine { status: Some(status), code, subject: subject.map(|Subject(text)| text.clone()), ..line })
+    }
+
+    /// What cannot be written here any more is in the node's log.
+    async fn ended(&self, line: AuditLine) {
+        let request = line.request.clone();
+        let written = match self.audit() {
+            Ok(audit) if line.what == Audited::Refused => audit.refused(line).await,
+            Ok(audit) => audit.write(line).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            tracing::error!(%error, request, "the audit log cannot be written");
         }
     }
 
@@ -149,6 +214,25 @@ impl Admin {
         let query = ExplainQuery::parse(query).map_err(|error| problem(code::BAD_REQUEST, error.to_string()))?;
         json(StatusCode::OK, &self.node.explain(&query).map_err(Box::<Problem>::from)?)
     }
+}
+
+/// What a change was made to, beside its answer.
+#[derive(Clone)]
+struct Subject(String);
+
+fn of(application: &Name, revision: &Digest, answer: Answer) -> Answer {
+    let mut response = answer?;
+    response.extensions_mut().insert(Subject(format!("{application} {revision}")));
+    Ok(response)
+}
+
+/// What somebody asks for that changes what is served. Artefacts change nothing until they are applied.
+fn is_change(method: &Method, path: &str) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD) && path.starts_with("/v1/applications")
+}
+
+fn request_line(method: &Method, path: &str) -> String {
+    format!("{method} {}", path.chars().take(256).collect::<String>())
 }
 
 /// Runs a change on a task of its own: a client that leaves must not stop it between the store and what serves.

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod apply;
+pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod componentize;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
         Command::Up(up) => up.run(),
         Command::Explain(explain) => explain.run(format),
         Command::Key(key) => key.run(format),
+        Command::Audit(audit) => audit.run(format),
         Command::Serve(serve) => serve.run(),
         Command::Apply(apply) => apply.run(format),
         Command::Logs(logs) => logs.run(format),
