@@ -17,9 +17,10 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
+use weft_traffic::forwarded;
 use weft_types::{Code, Fault, Ran, code};
 
-use crate::{hop, pulse::Pulse};
+use crate::{guard, hop, pulse::Pulse};
 
 /// What the exchange wants to know about a body that somebody else reads.
 #[derive(Debug, Default)]
@@ -124,6 +125,9 @@ impl HttpBody for Inflow {
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     hop::strip_trailers(trailers);
+                    // No more than in the head may a client say who it is, or who came before it.
+                    guard::strip(trailers);
+                    forwarded::strip(trailers);
                     self.trailed = true;
                 }
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);

@@ -77,7 +77,9 @@ async fn bodies_and_trailers_go_both_ways() {
         }
         let mut trailers = HeaderMap::new();
         trailers.insert("x-sum", "7".parse().expect("value"));
-        trailers.insert("content-length", "3".parse().expect("value"));
+        for (name, value) in [("content-length", "3"), ("weft-identity", "root"), ("x-forwarded-for", "10.0.0.1")] {
+            trailers.insert(name, value.parse().expect("value"));
+        }
         upload.send_trailers(trailers).expect("sent");
     });
     let answer = answer.await.expect("answered");
@@ -85,7 +87,11 @@ async fn bodies_and_trailers_go_both_ways() {
     uploading.await.expect("uploaded");
     assert_eq!(body.len(), 500_000);
     let trailers = trailers.expect("trailers");
-    assert_eq!((trailers.len(), &trailers["x-sum"]), (1, &"7".parse().expect("value")), "no framing in trailers");
+    assert_eq!(
+        (trailers.len(), &trailers["x-sum"]),
+        (1, &"7".parse().expect("value")),
+        "no framing and no identity in trailers"
+    );
     let seen = &witness.seen(1).await[0];
     assert_eq!((seen.status, seen.code, seen.complete), (200, None, true));
     assert_eq!((seen.bytes_in, seen.bytes_out), (500_000, 500_000));

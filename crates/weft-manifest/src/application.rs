@@ -362,11 +362,9 @@ impl Application {
                 let callee =
                     |(i, arm): (usize, &crate::ArmTo)| self.callee(&format!("{at}.{i}"), &arm.to, revision, priority);
                 let callees: Vec<_> = between.arms.iter().enumerate().map(callee).collect();
-                match between.split(self.seed(route)) {
-                    Ok(split) => Action::Split(Arc::new(weft_traffic::Arms { split, callees })),
-                    // Checked when it was resolved; what an older version stored was checked by it.
-                    Err(_) => Action::Redirect { to: "/".into(), status: 308 },
-                }
+                let split =
+                    between.split(self.seed(route)).expect("checked when it was resolved, and when it was read");
+                Action::Split(Arc::new(weft_traffic::Arms { split, callees }))
             }
         }
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weft_traffic::{
     Ratio,
-    split::{Arm, Split, Sticky},
+    split::{Arm, Split, SplitError, Sticky},
 };
 use weft_types::Name;
 
@@ -81,13 +81,32 @@ impl fmt::Display for To {
     }
 }
 
-/// A split, resolved.
+/// A split, resolved: what is read from anywhere is one that can be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", try_from = "Stored")]
 pub struct SplitBetween {
     pub arms: Vec<ArmTo>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sticky: Option<StickyBy>,
+}
+
+/// A split as it is kept, before it is believed.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Stored {
+    arms: Vec<ArmTo>,
+    #[serde(default)]
+    sticky: Option<StickyBy>,
+}
+
+impl TryFrom<Stored> for SplitBetween {
+    type Error = SplitError;
+
+    fn try_from(Stored { arms, sticky }: Stored) -> Result<Self, SplitError> {
+        let between = Self { arms, sticky };
+        between.split(0)?;
+        Ok(between)
+    }
 }
 
 /// One of its arms.
@@ -111,7 +130,7 @@ pub struct MirrorRoute {
 
 impl SplitBetween {
     /// What decides. The seed is the route's own, so that not the same people are the canaries everywhere.
-    pub(crate) fn split(&self, seed: u64) -> Result<Split, weft_traffic::split::SplitError> {
+    pub(crate) fn split(&self, seed: u64) -> Result<Split, SplitError> {
         let arm = |arm: &ArmTo| Arm {
             name: arm.to.to_string().into(),
             weight: arm.weight,

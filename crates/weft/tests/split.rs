@@ -179,9 +179,6 @@ fn check_refuses_splits_and_mirrors_that_cannot_be() {
         ("component = \"api\"\nmirror = { upstream = \"old\" }", "manifest-reference", "[upstream.old]"),
     ];
     for (route, code, says) in cases {
-        let folder = support::proxy::folder(&format!("{parts}{route}\n"));
-        let (exit, out, err) = run(&["check", folder.path().to_str().expect("text")]);
-        assert_eq!(exit, 1, "{route}: {out}{err}");
-        assert!(err.contains(code) && err.contains(says) && err.contains("weft.toml:"), "{route}: {err}");
+        support::proxy::refused(&format!("{parts}{route}\n"), code, says);
     }
 }

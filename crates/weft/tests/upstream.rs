@@ -15,7 +15,7 @@ use std::{
 
 use support::{
     Node, connect,
-    proxy::{BEGIN, Proxy, code, folder, legacy, message, until},
+    proxy::{BEGIN, Proxy, code, folder, legacy, message, refused, until},
     read, request, run,
     service::{Service, Then, answer, head, reset},
 };
@@ -363,10 +363,7 @@ fn check_refuses_what_cannot_be_and_says_where() {
         ),
     ];
     for (manifest, code, says) in cases {
-        let folder = folder(manifest);
-        let (exit, out, err) = run(&["check", folder.path().to_str().expect("text")]);
-        assert_eq!(exit, 1, "{manifest}: {out}{err}");
-        assert!(err.contains(code) && err.contains(says) && err.contains("weft.toml:"), "{manifest}: {err}");
+        refused(manifest, code, says);
     }
     let counted = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&counted);

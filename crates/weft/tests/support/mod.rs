@@ -189,6 +189,14 @@ pub(crate) fn request(url: &str, text: &str) -> Response {
 
 /// Reads one answer. `None` where the connection ended before it was complete.
 pub(crate) fn read(from: &mut impl BufRead) -> Option<Response> {
+    let head = head(from)?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let body = body(from, &head.to_lowercase())?;
+    Some(Response { status, head, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+/// The head of a message, without the empty line after it.
+pub(crate) fn head(from: &mut impl BufRead) -> Option<String> {
     let mut head = String::new();
     loop {
         let mut line = String::new();
@@ -196,29 +204,30 @@ pub(crate) fn read(from: &mut impl BufRead) -> Option<Response> {
             return None;
         }
         if line == "\r\n" {
-            break;
+            return Some(head);
         }
         head.push_str(&line);
     }
-    let lower = head.to_lowercase();
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")).and_then(|n| n.parse().ok());
+}
+
+/// The body of a message with this head, which is in lower case. `None` where it is not whole.
+pub(crate) fn body(from: &mut impl BufRead, head: &str) -> Option<Vec<u8>> {
     let mut body = Vec::new();
-    if lower.contains("transfer-encoding: chunked") {
-        loop {
-            let mut size = String::new();
-            from.read_line(&mut size).ok()?;
-            let size = usize::from_str_radix(size.trim(), 16).ok()?;
-            let mut chunk = vec![0; size + 2];
-            from.read_exact(&mut chunk).ok()?;
-            if size == 0 {
-                break;
-            }
-            body.extend_from_slice(&chunk[..size]);
-        }
-    } else {
+    if !head.contains("transfer-encoding: chunked") {
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
         body.resize(length.unwrap_or(0), 0);
         from.read_exact(&mut body).ok()?;
+        return Some(body);
     }
-    Some(Response { status, head, body: String::from_utf8_lossy(&body).into_owned() })
+    loop {
+        let mut size = String::new();
+        from.read_line(&mut size).ok()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        let mut chunk = vec![0; size + 2];
+        from.read_exact(&mut chunk).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(&chunk[..size]);
+    }
 }

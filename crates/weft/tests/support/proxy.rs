@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::{Node, PATIENCE, Response, request, service::Service};
+use super::{Node, PATIENCE, Response, request, run, service::Service};
 
 pub(crate) const BEGIN: &str = "manifest = 1\nname = \"shop\"\n";
 
@@ -12,6 +12,14 @@ pub(crate) fn folder(manifest: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("folder");
     fs::write(folder.path().join("weft.toml"), format!("{BEGIN}{manifest}")).expect("written");
     folder
+}
+
+/// `weft check` refuses what follows the first lines of a manifest, by this code, and says where and what.
+pub(crate) fn refused(manifest: &str, code: &str, says: &str) {
+    let folder = folder(manifest);
+    let (exit, out, err) = run(&["check", folder.path().to_str().expect("text")]);
+    assert_eq!(exit, 1, "{manifest}: {out}{err}");
+    assert!(err.contains(code) && err.contains(says) && err.contains("weft.toml:"), "{manifest}: {err}");
 }
 
 /// A node with one upstream that every route is passed on to.

@@ -1,7 +1,7 @@
 //! A service that is not WebAssembly: a real HTTP/1.1 server on threads, that does what a test wants of it.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufReader, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -9,6 +9,9 @@ use std::{
     },
     thread::JoinHandle,
 };
+
+use super::body;
+pub(crate) use super::head;
 
 /// A request as it came.
 pub(crate) struct Asked {
@@ -134,41 +137,11 @@ pub(crate) fn reset(stream: &TcpStream) -> Then {
     Then::Close
 }
 
-/// Only the head of a request, the lines of it in lower case.
-pub(crate) fn head(from: &mut impl BufRead) -> Option<String> {
-    let mut head = String::new();
-    loop {
-        let mut line = String::new();
-        if from.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        if line == "\r\n" {
-            return Some(head);
-        }
-        head.push_str(&line);
-    }
-}
-
 fn read(from: &mut BufReader<TcpStream>) -> Option<Asked> {
     let head = head(from)?;
     let mut words = head.split(' ');
     let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let head = head.to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    from.read_exact(&mut body).ok()?;
-    if head.contains("transfer-encoding: chunked") {
-        loop {
-            let mut size = String::new();
-            from.read_line(&mut size).ok()?;
-            let size = usize::from_str_radix(size.trim(), 16).ok()?;
-            let mut chunk = vec![0; size + 2];
-            from.read_exact(&mut chunk).ok()?;
-            if size == 0 {
-                break;
-            }
-            body.extend_from_slice(&chunk[..size]);
-        }
-    }
+    let body = body(from, &head)?;
     Some(Asked { method, path, head, body })
 }
