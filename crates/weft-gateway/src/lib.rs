@@ -5,6 +5,7 @@
 //! listen   accept, cap, sweep, drain
 //!   proxy    whose connection it is, where a balancer in front says so
 //!   conn     TLS · which HTTP · hyper · closing in peace          pulse: what a connection waits for, since when
+//!     clients  the certificate that it showed
 //!     streams  those of an HTTP/2 connection: unread ones end, and clients that give up most are sent away
 //!     edge     who is calling · head checked → route → Invocation → Outcome          authority · hop · guard · trace · inflow
 //!       answer · tail    an answer as long as it says, its exchange told of at its end      problem · status
@@ -16,6 +17,7 @@
 mod answer;
 mod authority;
 mod cache;
+mod clients;
 mod conn;
 mod edge;
 mod errand;
@@ -48,6 +50,7 @@ mod tail;
 mod tls;
 mod trace;
 
+pub use clients::ClientAuth;
 pub use gateway::{Gateway, serve};
 pub use lanes::Lanes;
 pub use limits::Limits;

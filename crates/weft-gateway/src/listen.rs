@@ -19,10 +19,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use weft_traffic::Networks;
-use weft_types::{Clock, Code, code};
+use weft_types::{Clock, Code, Timestamp, code};
 
 use crate::{
-    ConnectionEvent, Lanes, Limits, Observer,
+    ConnectionEvent, Lanes, Limits, Observer, clients,
     conn::{self, Shared},
     handler::{Handler, Peer, Refuse},
     proxy,
@@ -171,6 +171,8 @@ struct Crowd {
     refuse: Arc<dyn Refuse>,
     secure: bool,
     proxies: Networks,
+    /// When a refused certificate was last told of, and how many were not since.
+    told: Mutex<(Option<Timestamp>, u64)>,
 }
 
 #[derive(Default)]
@@ -197,6 +199,21 @@ impl Crowd {
         if let Some(observer) = &self.observer {
             observer.connection(event, self.secure);
         }
+    }
+
+    /// A client whose certificate is refused cannot be told why, so whoever operates is: one line a second at most.
+    fn failed(&self, remote: SocketAddr, error: &io::Error) {
+        let Some(why) = clients::refusal(error) else {
+            return tracing::debug!(%remote, %error, "TLS handshake failed");
+        };
+        let now = self.clock.now();
+        let mut told = self.told.lock();
+        if told.0.is_some_and(|last| now.since(last) < SWEEP) {
+            told.1 += 1;
+            return;
+        }
+        let (_, untold) = std::mem::replace(&mut *told, (Some(now), 0));
+        tracing::warn!(%remote, why, untold, "a client certificate was refused");
     }
 
     fn each(&self, mut see: impl FnMut(&Pulse)) {
@@ -273,6 +290,7 @@ pub(crate) fn run<H: Handler>(
         refuse: Arc::clone(&handler) as Arc<dyn Refuse>,
         secure: listener.tls.is_some(),
         proxies: listener.proxies.clone(),
+        told: Mutex::default(),
     });
     let shared = Arc::new(Shared { handler, limits });
     let renewing = listener.tls.clone().map(|tls| tokio::spawn(renew(tls)));
@@ -301,11 +319,13 @@ async fn renew(tls: Tls) {
 }
 
 async fn accept<H: Handler>(listener: Listener, shared: Arc<Shared<H>>, crowd: Arc<Crowd>) {
-    let tls = listener.tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
     loop {
         crowd.room().await;
         match listener.socket.accept().await {
-            Ok((stream, remote)) => admit(stream, remote, listener.address, tls.clone(), &shared, &crowd),
+            Ok((stream, remote)) => {
+                let tls = listener.tls.as_ref().map(|tls| TlsAcceptor::from(tls.config()));
+                admit(stream, remote, listener.address, tls, &shared, &crowd);
+            }
             Err(error) if is_the_peers(&error) => {
                 tracing::debug!(%error, "a connection was gone before it was accepted")
             }
@@ -359,16 +379,19 @@ fn admit<H: Handler>(
     let shared = Arc::clone(shared);
     let serve = async move |mut stream: TcpStream| {
         let Some(remote) = whose(&mut stream, remote, &pulse, &member.crowd).await else { return };
-        let peer = Peer { pulse: Arc::clone(&pulse), local, remote, secure: tls.is_some(), certificate: None };
+        let mut peer = Peer { pulse: Arc::clone(&pulse), local, remote, secure: tls.is_some(), certificate: None };
         match tls {
             None => conn::serve(stream, peer, None, shared, pulse).await,
             Some(tls) => match conn::until_told(&pulse, tls.accept(stream)).await {
                 Some(Ok(stream)) => {
-                    let agreed = stream.get_ref().1.alpn_protocol().map(|protocol| protocol == b"h2");
+                    let session = stream.get_ref().1;
+                    let agreed = session.alpn_protocol().map(|protocol| protocol == b"h2");
+                    let shown = session.peer_certificates().and_then(<[_]>::first);
+                    peer.certificate = shown.and_then(clients::read).map(Arc::new);
                     conn::serve(stream, peer, agreed, shared, pulse).await;
                 }
                 Some(Err(error)) => {
-                    tracing::debug!(%error, "TLS handshake failed");
+                    member.crowd.failed(remote, &error);
                     member.crowd.note(ConnectionEvent::HandshakeFailed);
                 }
                 None => {}

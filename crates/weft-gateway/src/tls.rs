@@ -14,10 +14,12 @@ use rustls::{
     client::verify_server_name,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+    server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert},
     sign::CertifiedKey,
 };
 use weft_types::{Code, code};
+
+use crate::clients::ClientAuth;
 
 /// A certificate chain and its key, both PEM. The chain begins with the certificate itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,10 @@ pub enum TlsError {
     Mismatch { chain: PathBuf, key: PathBuf, source: rustls::Error },
     #[error("{} is not a valid certificate: {source}", .path.display())]
     Invalid { path: PathBuf, source: rustls::Error },
+    #[error("{} holds no certificate revocation list", .path.display())]
+    NoList { path: PathBuf },
+    #[error("client certificates cannot be verified by {}: {why}", .path.display())]
+    Clients { path: PathBuf, why: String },
     #[error("TLS cannot be set up: {source}")]
     Setup { source: rustls::Error },
 }
@@ -52,38 +58,42 @@ impl TlsError {
 /// The TLS of a listener: 1.2 and 1.3, HTTP/2 and HTTP/1.1 by ALPN.
 #[derive(Clone)]
 pub struct Tls {
-    config: Arc<ServerConfig>,
+    /// Replaced when the authorities of clients change.
+    config: Arc<ArcSwap<ServerConfig>>,
     shelf: Arc<Shelf>,
 }
 
 impl Tls {
     /// Loads every certificate; the first answers clients that name no host, or an unknown one. Reads files.
     pub fn load(files: Vec<CertificateFiles>) -> Result<Self, TlsError> {
+        Self::new(files, None)
+    }
+
+    /// The same, where clients are asked for certificates too.
+    pub fn load_asking(files: Vec<CertificateFiles>, clients: ClientAuth) -> Result<Self, TlsError> {
+        Self::new(files, Some(clients))
+    }
+
+    fn new(files: Vec<CertificateFiles>, clients: Option<ClientAuth>) -> Result<Self, TlsError> {
         if files.is_empty() {
             return Err(TlsError::NoCertificates);
         }
         let provider = Arc::new(ring::default_provider());
-        let stamps = stamps(&files);
+        let stamps = stamps(&files, clients.as_ref());
         let loaded = load(&files, &provider)?;
         let shelf = Arc::new(Shelf {
             files,
-            provider: Arc::clone(&provider),
+            clients,
+            provider,
             certificates: ArcSwap::from_pointee(loaded),
             tried: Mutex::new(Tried { stamps, failed: None }),
         });
-        let setup = |source| TlsError::Setup { source };
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(setup)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&shelf) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config.ticketer = ring::Ticketer::new().map_err(setup)?;
-        Ok(Self { config: Arc::new(config), shelf })
+        let config = Arc::new(ArcSwap::from_pointee(config(&shelf)?));
+        Ok(Self { config, shelf })
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+        self.config.load_full()
     }
 
     /// Loads the certificates again if a file changed since the last try, or the last try failed.
@@ -92,14 +102,15 @@ impl Tls {
     /// error is told once, not every second. Reads files. Answers whether new ones are in use.
     pub fn refresh(&self) -> bool {
         let mut tried = self.shelf.tried.lock();
-        let stamps = stamps(&self.shelf.files);
+        let stamps = stamps(&self.shelf.files, self.shelf.clients.as_ref());
         if stamps == tried.stamps && tried.failed.is_none() {
             return false;
         }
         tried.stamps = stamps;
-        match load(&self.shelf.files, &self.shelf.provider) {
-            Ok(loaded) => {
+        match self.read() {
+            Ok((loaded, config)) => {
                 self.shelf.certificates.store(Arc::new(loaded));
+                config.into_iter().for_each(|config| self.config.store(Arc::new(config)));
                 tried.failed = None;
                 tracing::info!(certificates = self.shelf.files.len(), "certificates reloaded");
                 true
@@ -114,11 +125,45 @@ impl Tls {
             }
         }
     }
+
+    /// The configuration only where clients are asked: another one would forget every session.
+    fn read(&self) -> Result<(Vec<Certificate>, Option<ServerConfig>), TlsError> {
+        let loaded = load(&self.shelf.files, &self.shelf.provider)?;
+        let config = self.shelf.clients.is_some().then(|| config(&self.shelf)).transpose()?;
+        Ok((loaded, config))
+    }
+}
+
+/// How handshakes are done.
+fn config(shelf: &Arc<Shelf>) -> Result<ServerConfig, TlsError> {
+    let setup = |source| TlsError::Setup { source };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&shelf.provider))
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?;
+    let resolver = Arc::clone(shelf) as Arc<dyn ResolvesServerCert>;
+    let mut config = match &shelf.clients {
+        None => builder.with_no_client_auth().with_cert_resolver(resolver),
+        Some(clients) => {
+            let verifier = clients.verifier(&shelf.provider)?;
+            builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver)
+        }
+    };
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    match &shelf.clients {
+        None => config.ticketer = ring::Ticketer::new().map_err(setup)?,
+        // A resumed session brings its certificate along unverified: one that has been revoked since would pass.
+        Some(_) => {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+    }
+    Ok(config)
 }
 
 /// Every certificate of a listener, as last loaded.
 struct Shelf {
     files: Vec<CertificateFiles>,
+    clients: Option<ClientAuth>,
     provider: Arc<CryptoProvider>,
     certificates: ArcSwap<Vec<Certificate>>,
     tried: Mutex<Tried>,
@@ -181,8 +226,9 @@ fn load_one(files: &CertificateFiles, provider: &CryptoProvider) -> Result<Certi
 /// By what a file is known to have changed. A rename over it changes the inode even within one tick of the clock.
 type Stamp = Option<(u64, Option<SystemTime>, u64)>;
 
-fn stamps(files: &[CertificateFiles]) -> Vec<Stamp> {
-    files.iter().flat_map(|pair| [&pair.chain, &pair.key]).map(|path| stamp(path).ok()).collect()
+fn stamps(files: &[CertificateFiles], clients: Option<&ClientAuth>) -> Vec<Stamp> {
+    let pairs = files.iter().flat_map(|pair| [&pair.chain, &pair.key]);
+    pairs.chain(clients.into_iter().flat_map(ClientAuth::files)).map(|path| stamp(path).ok()).collect()
 }
 
 fn stamp(path: &Path) -> io::Result<(u64, Option<SystemTime>, u64)> {

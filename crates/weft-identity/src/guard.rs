@@ -5,13 +5,14 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 use weft_types::{Checked, Denial, Guard, Identity, Pending, Presented, Timestamp, code};
 
-use crate::{api_key::ApiKeys, denied::Denied, jwt::Jwt};
+use crate::{api_key::ApiKeys, denied::Denied, jwt::Jwt, mtls::Mtls};
 
 /// One declaration of a manifest, ready to be asked.
 #[expect(clippy::large_enum_variant, reason = "there are few, and each lies behind an Arc")]
 pub enum Provider {
     Jwt(Jwt),
     ApiKeys(ApiKeys),
+    Mtls(Mtls),
 }
 
 /// What a provider makes of a request.
@@ -29,6 +30,7 @@ impl Provider {
         match self {
             Self::Jwt(jwt) => jwt.check(presented.headers, now),
             Self::ApiKeys(keys) => keys.check(presented.headers),
+            Self::Mtls(mtls) => mtls.check(presented.certificate, now),
         }
     }
 
@@ -36,7 +38,7 @@ impl Provider {
     pub fn warm(&self, now: Timestamp) {
         match self {
             Self::Jwt(jwt) => jwt.warm(now),
-            Self::ApiKeys(_) => {}
+            Self::ApiKeys(_) | Self::Mtls(_) => {}
         }
     }
 
@@ -44,6 +46,7 @@ impl Provider {
         match self {
             Self::Jwt(jwt) => jwt.challenge(denied),
             Self::ApiKeys(keys) => keys.challenge(denied),
+            Self::Mtls(mtls) => mtls.challenge(denied),
         }
     }
 }

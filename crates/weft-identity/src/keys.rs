@@ -34,6 +34,8 @@ pub enum KeyError {
     TooMany,
     #[error(transparent)]
     Url(#[from] crate::JwksError),
+    #[error(transparent)]
+    Name(#[from] crate::PatternError),
     #[error("the key `{name}` cannot be used: {why}")]
     ApiKey { name: String, why: String },
     #[error("the system gives no randomness")]

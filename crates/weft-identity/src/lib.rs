@@ -7,6 +7,7 @@
 //!     keys       from PEM or JWKS: each pinned to the algorithms that belong to its type
 //!     jwks       keys that their issuer publishes: fetched, kept, and used until they are too old
 //!   api_key    a key in a header, known by its hash
+//!   mtls       the certificate of the connection, by a name in it          names: patterns of such
 //! ```
 //!
 //! It listens nowhere, and takes time by argument. Signatures are verified by ring, through `jsonwebtoken`.
@@ -19,6 +20,8 @@ mod guard;
 mod jwks;
 mod jwt;
 mod keys;
+mod mtls;
+mod names;
 mod person;
 mod ring;
 mod token;
@@ -28,4 +31,6 @@ pub use guard::{Demand, Provider, RouteGuard};
 pub use jwks::{Jwks, JwksError, JwksOptions};
 pub use jwt::{Jwt, JwtOptions, Keys};
 pub use keys::{KeyError, KeySet};
+pub use mtls::{Mtls, MtlsOptions, NameKind};
+pub use names::{NamePattern, PatternError};
 pub use token::{ClaimNames, TOKEN_BYTES_MAX};

@@ -21,9 +21,9 @@ pub struct Auth {
     /// Keys that are sent in a header.
     #[schemars(extend("x-one-of" = "auth"))]
     pub api_key: Option<ApiKey>,
-    /// Client certificates.
-    #[schemars(extend("x-one-of" = "auth", "x-unsupported" = "client certificates are not asked for by this version yet"))]
-    pub mtls: Option<crate::values::Later>,
+    /// Client certificates, which the node asks for (`client-ca` of `[listen]` in node.toml).
+    #[schemars(extend("x-one-of" = "auth"))]
+    pub mtls: Option<Mtls>,
 }
 
 /// Tokens in `Authorization: Bearer`. Each must have `exp`, and is refused where anything about it is in doubt.
@@ -98,6 +98,42 @@ pub struct KeyHash {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = {"type": "string", "x-form": "text"}))]
     pub roles: Vec<String>,
+}
+
+/// Certificates of clients, verified in the handshake by the node's authorities. Never taken from a header.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "auth.NAME.mtls"))]
+pub struct Mtls {
+    /// The name in the certificate that says who is calling: `uri` and `dns` are alternative names, `common-name` is
+    /// the subject's.
+    #[serde(default)]
+    #[schemars(extend("default" = "uri"))]
+    pub identity: CertificateName,
+    /// The name fits one of these: `*` stands for any text, `{tenant}` for one segment, which names the tenant. Empty:
+    /// any name will do, where the certificate has only one of its kind.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["spiffe://example.org/{tenant}/*"]]))]
+    pub names: Vec<String>,
+    /// Common names of the authorities that may have signed it. Empty: any of the node's.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["Example Mesh CA"]]))]
+    pub issuers: Vec<String>,
+    /// Roles of everybody with such a certificate.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["service"]]))]
+    pub roles: Vec<String>,
+}
+
+/// A kind of name in a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum CertificateName {
+    #[default]
+    Uri,
+    Dns,
+    CommonName,
 }
 
 /// A signature algorithm of RFC 7518 and RFC 8037.

@@ -8,7 +8,7 @@ use weft_types::{Name, code};
 
 use crate::{
     Application,
-    auth::{self, Algorithm, AuthUse, KeyHash, NONE},
+    auth::{self, Algorithm, AuthUse, CertificateName, KeyHash, NONE},
     author,
     check::shown,
     disk::{self, Disk},
@@ -29,6 +29,18 @@ const LEEWAY_MAX: Duration = Duration::from_secs(300);
 pub enum Auth {
     Jwt(Jwt),
     ApiKey(ApiKeys),
+    Mtls(Mtls),
+}
+
+/// Certificates of clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Mtls {
+    pub identity: CertificateName,
+    /// Patterns. `*` and `{tenant}` are each in one once at most.
+    pub names: Vec<String>,
+    pub issuers: Vec<String>,
+    pub roles: Vec<String>,
 }
 
 /// Keys that are sent in a header.
@@ -86,12 +98,23 @@ impl Resolver<'_> {
             let message = format!("`{NONE}` cannot be the name of a declaration");
             self.problem(at.key_span(), code::MANIFEST_TYPE, message, "this name", help);
         }
-        match (&auth.jwt, &auth.api_key) {
-            (Some(jwt), _) => self.jwt(jwt, &at.key("jwt")).map(Auth::Jwt),
-            (None, Some(keys)) => Some(Auth::ApiKey(self.api_keys(keys, &at.key("api-key")))),
+        match (&auth.jwt, &auth.api_key, &auth.mtls) {
+            (Some(jwt), ..) => self.jwt(jwt, &at.key("jwt")).map(Auth::Jwt),
+            (_, Some(keys), _) => Some(Auth::ApiKey(self.api_keys(keys, &at.key("api-key")))),
+            (.., Some(mtls)) => Some(Auth::Mtls(self.mtls(mtls, &at.key("mtls")))),
             // The schema's check has said that there is none.
-            (None, None) => None,
+            (None, None, None) => None,
         }
+    }
+
+    fn mtls(&mut self, said: &auth::Mtls, at: &Spot<'_>) -> Mtls {
+        for (i, name) in said.names.iter().enumerate().filter(|(_, name)| !is_pattern(name)) {
+            let message = format!("`{}` is no pattern of names", shown(name));
+            let help = "`*` (any text) and `{tenant}` (one segment) may each stand there once, and no other braces";
+            self.problem(at.key("names").item(i).value_span(), code::MANIFEST_TYPE, message, "this name", help);
+        }
+        let auth::Mtls { identity, names, issuers, roles } = said.clone();
+        Mtls { identity, names, issuers, roles }
     }
 
     fn api_keys(&mut self, said: &auth::ApiKey, at: &Spot<'_>) -> ApiKeys {
@@ -275,12 +298,19 @@ impl Resolver<'_> {
     }
 }
 
+/// The same is refused by whoever matches names by it.
+fn is_pattern(text: &str) -> bool {
+    const TENANT: &str = "{tenant}";
+    let rest = text.replacen(TENANT, "", 1).replacen('*', "", 1);
+    !text.is_empty() && !rest.contains(['*', '{', '}'])
+}
+
 impl Application {
     /// Every secret of the node that some declaration of `[auth]` needs: `(declaration, secret's name)`.
     pub fn auth_secrets(&self) -> impl Iterator<Item = (&Name, &str)> {
         self.auth.iter().filter_map(|(name, auth)| match auth {
             Auth::Jwt(Jwt { keys: Keys::Secret(secret), .. }) => Some((name, secret.as_str())),
-            Auth::Jwt(_) | Auth::ApiKey(_) => None,
+            Auth::Jwt(_) | Auth::ApiKey(_) | Auth::Mtls(_) => None,
         })
     }
 }

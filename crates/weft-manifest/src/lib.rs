@@ -66,14 +66,14 @@ mod variable;
 use std::path::{Path, PathBuf};
 
 pub use application::{Answer, Application, BareGrants, Component, Grants, Limits, Origin, Route};
-pub use auth::{Algorithm, AuthUse, KeyHash};
-pub use auth_resolve::{ApiKeys, Auth, Jwt, Keys, Published};
+pub use auth::{Algorithm, AuthUse, CertificateName, KeyHash};
+pub use auth_resolve::{ApiKeys, Auth, Jwt, Keys, Mtls, Published};
 pub use author::{Build, Files, Folder, Isolation, Language, Redirect, Store, StoreKind};
 pub use disk::Disk;
 pub use feature::{Cache, Coding, Compression, Cors, Features, RequestHeaders, ResponseHeaders, Rewrite};
 pub use grant::{Wanted, grant_line};
 pub use near::nearest;
-pub use node::NodeConfig;
+pub use node::{Clients, NodeConfig};
 pub use outbound::{HostRule, Outbound, OutboundError, OutboundRule, Scheme, is_private};
 pub use policy::{Breaker, PriorityWord, RateBy, RateLimit, Retry, Shedding};
 pub use problem::{Look, Problem, Report};

@@ -61,6 +61,18 @@ pub struct Listen {
     #[serde(default)]
     #[schemars(extend("items" = {"type": "string", "x-form": "address"}, "examples" = [["0.0.0.0:443"]]))]
     pub https: Vec<String>,
+    /// A file with the authorities, as PEM, that sign certificates of clients on `https`. With it, clients are asked for
+    /// one. Read again when it changes.
+    #[schemars(extend("x-form" = "path", "examples" = ["tls/clients-ca.pem"]))]
+    pub client_ca: Option<String>,
+    /// Whether a client without a certificate is turned away (`required`), or is nobody (`optional`). One that is
+    /// expired, revoked or of another authority is turned away always.
+    #[schemars(extend("default" = "optional"))]
+    pub client_auth: Option<ClientAuth>,
+    /// A file with lists of revoked certificates, as PEM, of the authorities of `client-ca`. One without a list has
+    /// revoked none. Read again when it changes.
+    #[schemars(extend("x-form" = "path", "examples" = ["tls/revoked.pem"]))]
+    pub client_crl: Option<String>,
     /// Address of the admin API, health and `/metrics`. `--admin` overrides it. Port 0: any free one.
     #[schemars(extend("x-form" = "address", "default" = "127.0.0.1:0"))]
     pub admin: Option<String>,
@@ -69,6 +81,16 @@ pub struct Listen {
     #[serde(default)]
     #[schemars(extend("items" = {"type": "string", "x-form": "network"}, "examples" = [["10.0.0.0/8"]]))]
     pub proxy_protocol: Vec<String>,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum ClientAuth {
+    #[default]
+    Optional,
+    Required,
 }
 
 /// Proxies in front that are believed about who is calling. Whatever anybody else says of it is taken away.
@@ -245,6 +267,8 @@ pub struct NodeConfig {
     /// `None`: not said, so that a flag, a variable or the default decides.
     pub data: Option<PathBuf>,
     pub tls: Vec<Certificate>,
+    /// `None`: clients are asked for no certificate.
+    pub clients: Option<Clients>,
     pub secrets: SecretSources,
     pub connections: usize,
     /// Bytes.
@@ -271,6 +295,14 @@ pub struct NodeConfig {
 pub struct Certificate {
     pub cert: PathBuf,
     pub key: PathBuf,
+}
+
+/// How clients' certificates are verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clients {
+    pub authorities: PathBuf,
+    pub revoked: Option<PathBuf>,
+    pub required: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -301,6 +333,7 @@ impl Default for NodeConfig {
             forwarding: None,
             data: None,
             tls: Vec::new(),
+            clients: None,
             secrets: SecretSources::default(),
             connections: 16 * 1024,
             cache: 64 << 20,

@@ -12,7 +12,10 @@ use crate::{
     Problem, Report, Source,
     check::shown,
     disk::Disk,
-    node::{Certificate, Export, Forwarded, ForwardedHeader, NodeConfig, NodeLimits, NodeManifest, SecretSources},
+    node::{
+        Certificate, ClientAuth, Clients, Export, Forwarded, ForwardedHeader, NodeConfig, NodeLimits, NodeManifest,
+        SecretSources,
+    },
     parse::Parsed,
     tree::{Span, Spot},
 };
@@ -81,7 +84,31 @@ impl Resolver<'_> {
             let help = "add `[[tls]]` with `cert` and `key`";
             self.problem(at.key("https").key_span(), code::MANIFEST_MISSING, "`https` needs a certificate", help);
         }
+        config.clients = self.clients(listen, &at);
         self.same_address(listen, &at);
+    }
+
+    fn clients(&mut self, listen: &crate::node::Listen, at: &Spot<'_>) -> Option<Clients> {
+        let keys = [("client-auth", listen.client_auth.is_some()), ("client-crl", listen.client_crl.is_some())];
+        let Some(authorities) = &listen.client_ca else {
+            for (key, _) in keys.iter().filter(|(_, given)| *given) {
+                let message = format!("`{key}` has no effect: no client is asked for a certificate");
+                let help = "add `client-ca`, a file with the authorities that sign them";
+                self.problem(at.key(key).key_span(), code::MANIFEST_MISSING, &message, help);
+            }
+            return None;
+        };
+        if listen.https.is_empty() {
+            let (message, help) = ("`client-ca` has no effect: nothing speaks TLS", "add an address to `https`");
+            self.problem(at.key("client-ca").key_span(), code::MANIFEST_MISSING, message, help);
+        }
+        self.file(authorities, at.key("client-ca").value_span());
+        listen.client_crl.iter().for_each(|lists| self.file(lists, at.key("client-crl").value_span()));
+        Some(Clients {
+            authorities: self.folder.join(authorities),
+            revoked: listen.client_crl.as_ref().map(|lists| self.folder.join(lists)),
+            required: listen.client_auth == Some(ClientAuth::Required),
+        })
     }
 
     fn same_address(&mut self, listen: &crate::node::Listen, at: &Spot<'_>) {

@@ -11,9 +11,10 @@ use http::HeaderName;
 use parking_lot::Mutex;
 use weft_host::Secret;
 use weft_identity::{
-    ApiKey, ApiKeys, ClaimNames, Demand, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, Provider, RouteGuard,
+    ApiKey, ApiKeys, ClaimNames, Demand, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, Mtls, MtlsOptions,
+    NameKind, Provider, RouteGuard,
 };
-use weft_manifest::{Auth, KeyHash, Keys, Published};
+use weft_manifest::{Auth, CertificateName, KeyHash, Keys, Published};
 use weft_traffic::RouteSpec;
 use weft_types::{Guard, Name, Timestamp};
 
@@ -21,7 +22,11 @@ use crate::deploy::{Deployment, Refusal};
 
 /// Providers by application and declaration, for as long as some route is guarded by them.
 #[derive(Default)]
-pub(crate) struct Providers(Mutex<HashMap<(Name, Name), Known>>);
+pub(crate) struct Providers {
+    all: Mutex<HashMap<(Name, Name), Known>>,
+    /// Whether clients of this node are asked for certificates.
+    certificates: bool,
+}
 
 struct Known {
     auth: Auth,
@@ -30,6 +35,10 @@ struct Known {
 }
 
 impl Providers {
+    pub(crate) fn new(certificates: bool) -> Self {
+        Self { certificates, ..Self::default() }
+    }
+
     /// Puts a guard before every route that asks who is calling. The refusals say which declarations cannot be used.
     /// `now`: what has to be fetched is begun to be fetched; `None`: nothing is.
     pub(crate) fn guard(&self, deployment: &mut Deployment, now: Option<Timestamp>) -> Result<(), Vec<Refusal>> {
@@ -39,6 +48,10 @@ impl Providers {
             match self.provider(&application.name, name, auth, deployment.auth_secrets.0.get(name)) {
                 Ok(provider) => {
                     now.iter().for_each(|now| provider.warm(*now));
+                    if now.is_some() && matches!(auth, Auth::Mtls(_)) && !self.certificates {
+                        let (application, why) = (&application.name, "node.toml has no `client-ca`");
+                        tracing::warn!(%application, auth = %name, why, "clients are asked for no certificate: none can be shown");
+                    }
                     ready.insert(name.as_str(), provider);
                 }
                 Err(source) => {
@@ -58,7 +71,7 @@ impl Providers {
         auth: &Auth,
         secret: Option<&Secret>,
     ) -> Result<Arc<Provider>, KeyError> {
-        let mut all = self.0.lock();
+        let mut all = self.all.lock();
         all.retain(|_, known| known.provider.strong_count() > 0);
         let key = (application.clone(), name.clone());
         let same = |known: &&Known| {
@@ -77,6 +90,7 @@ fn make(name: &Name, auth: &Auth, secret: Option<&Secret>) -> Result<Provider, K
     let jwt = match auth {
         Auth::Jwt(jwt) => jwt,
         Auth::ApiKey(said) => return api_keys(name, said).map(Provider::ApiKeys),
+        Auth::Mtls(said) => return mtls(name, said).map(Provider::Mtls),
     };
     let algorithms: Vec<String> = jwt.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect();
     let keys: weft_identity::Keys = match &jwt.keys {
@@ -104,6 +118,17 @@ fn api_keys(name: &Name, said: &weft_manifest::ApiKeys) -> Result<ApiKeys, KeyEr
     let wrong = |_| KeyError::ApiKey { name: said.header.clone(), why: "its header cannot be sent".to_owned() };
     let header = said.header.parse::<HeaderName>().map_err(wrong)?;
     ApiKeys::new(name.clone(), header, &said.keys.iter().map(key).collect::<Vec<_>>())
+}
+
+fn mtls(name: &Name, said: &weft_manifest::Mtls) -> Result<Mtls, KeyError> {
+    let kind = match said.identity {
+        CertificateName::Uri => NameKind::Uri,
+        CertificateName::Dns => NameKind::Dns,
+        CertificateName::CommonName => NameKind::CommonName,
+    };
+    let names = said.names.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let (issuers, roles) = (said.issuers.clone(), said.roles.iter().map(|role| Arc::from(role.as_str())).collect());
+    Ok(Mtls::new(name.clone(), MtlsOptions { kind, names, issuers, roles }))
 }
 
 /// Without one of its declarations a route has no guard, and so lets nobody in.

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use weft_dispatch::Dispatch;
 use weft_gateway::{
-    BindError, CertificateFiles, Gateway, Lanes, Limits, Listener, Running, SystemRandomness, Tls, TlsError,
+    BindError, CertificateFiles, ClientAuth, Gateway, Lanes, Limits, Listener, Running, SystemRandomness, Tls, TlsError,
 };
 use weft_host::{Host, HostOptions, Services};
 use weft_manifest::NodeConfig;
@@ -142,7 +142,10 @@ impl Doors {
         let mut https = bind(&config.https)?;
         if !https.is_empty() {
             let files = config.tls.iter().map(|tls| CertificateFiles { chain: tls.cert.clone(), key: tls.key.clone() });
-            let tls = Tls::load(files.collect())?;
+            let tls = match &config.clients {
+                None => Tls::load(files.collect())?,
+                Some(clients) => Tls::load_asking(files.collect(), asked(clients))?,
+            };
             https = https.into_iter().map(|listener| listener.tls(tls.clone())).collect();
         }
         Ok(Self { http, https, admin })
@@ -152,6 +155,11 @@ impl Doors {
         let all = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect();
         Addresses { http: all(&self.http), https: all(&self.https), admin: self.admin.address() }
     }
+}
+
+fn asked(clients: &weft_manifest::Clients) -> ClientAuth {
+    let weft_manifest::Clients { authorities, revoked, required } = clients.clone();
+    ClientAuth { authorities, revoked, required }
 }
 
 /// As many as this process has cores.
@@ -263,7 +271,7 @@ impl Node {
             table,
             meters,
             world: Mutex::default(),
-            providers: Providers::default(),
+            providers: Providers::new(config.clients.is_some()),
             turn: tokio::sync::Mutex::default(),
             fronts: Mutex::default(),
             admin: Mutex::default(),

@@ -46,6 +46,14 @@ pub struct ClientCertificate {
     pub uris: Vec<Arc<str>>,
     /// DNS names of its subject alternative names.
     pub names: Vec<Arc<str>>,
+    /// The common name of its subject, if it has exactly one.
+    pub subject: Option<Arc<str>>,
+    /// The common name of the authority that signed it, if it has exactly one.
+    pub issuer: Option<Arc<str>>,
+    /// It is good before this: a connection may last longer.
+    pub until: Timestamp,
+    /// SHA-256 of the whole.
+    pub fingerprint: [u8; 32],
 }
 
 /// What a guard makes of a request.
