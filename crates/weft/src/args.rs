@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     apply, audit, build, check, componentize, explain, key, load, logs, new, remove, rollback, secrets, serve, status,
-    up,
+    top, up,
 };
 
 /// Write handlers; `weft` brings the server.
@@ -35,6 +35,7 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     Apply(apply::Apply),
     Status(status::Status),
+    Top(top::Top),
     Load(load::Load),
     Logs(logs::Logs),
     Rollback(rollback::Rollback),

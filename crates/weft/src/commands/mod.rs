@@ -15,6 +15,7 @@ pub(crate) mod rollback;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod up;
 mod upstreams;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
         Command::Logs(logs) => logs.run(format),
         Command::Status(status) => status.run(format),
         Command::Load(load) => load.run(format),
+        Command::Top(top) => top.run(format),
         Command::Rollback(rollback) => rollback.run(format),
         Command::Remove(remove) => remove.run(format),
         Command::Secrets(secrets) => secrets.run(format),
