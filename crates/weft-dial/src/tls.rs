@@ -74,6 +74,7 @@ impl Identity {
 pub struct Tls {
     roots: Roots,
     identity: Option<Arc<Identity>>,
+    http1: bool,
     config: OnceLock<Result<Arc<ClientConfig>, rustls::Error>>,
 }
 
@@ -84,7 +85,14 @@ impl Tls {
     }
 
     pub fn with(roots: Roots, identity: Option<Arc<Identity>>) -> Self {
-        Self { roots, identity, config: OnceLock::new() }
+        Self { roots, identity, http1: false, config: OnceLock::new() }
+    }
+
+    /// Agrees on HTTP/1.1 only.
+    #[must_use]
+    pub fn http1(mut self) -> Self {
+        self.http1 = true;
+        self
     }
 
     /// Whether a connection could be secured: that the certificates are such, and that the key fits its certificate.
@@ -108,7 +116,10 @@ impl Tls {
             Some(identity) => config.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?,
             None => config.with_no_client_auth(),
         };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = match self.http1 {
+            true => vec![b"http/1.1".to_vec()],
+            false => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
         Ok(config)
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::{
     body::Incoming,
@@ -28,6 +28,7 @@ use crate::{
     handler::{Handler, Peer, Refuse},
     io::Io,
     pulse::{InFlight, Order, Pulse},
+    socket::{Switch, Switched, tunnel},
     streams::Spawn,
 };
 
@@ -136,7 +137,14 @@ where
         Pin::new(&mut conn).poll(cx).map(Ok)
     })
     .await;
-    let stream = conn.into_parts().io.into_inner();
+    let parts = conn.into_parts();
+    let stream = parts.io.into_inner();
+    if let Some(switched) = pulse.switched() {
+        if matches!(ended, Ok(Ok(()))) {
+            go_on(stream, parts.read_buf, *switched, pulse).await;
+        }
+        return;
+    }
     match ended {
         Ok(Ok(())) => close(stream.into_stream(), pulse).await,
         Ok(Err(error)) => {
@@ -151,6 +159,19 @@ where
         }
         Err(_) => {}
     }
+}
+
+/// HTTP on the connection is over, and the two who have agreed on it speak for themselves.
+async fn go_on<S>(stream: Io<S>, read: Bytes, switched: Switched, pulse: &Arc<Pulse>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let _busy = pulse.begin(false);
+    let (stream, unseen) = stream.into_parts();
+    let early = if unseen.is_empty() { read } else { [read, unseen].concat().into() };
+    let Some(service) = switched.socket.service() else { return };
+    let ended = tunnel::run(stream, early, TokioIo::new(service), &switched.socket, pulse).await;
+    switched.socket.end(ended);
 }
 
 async fn serve_h2<S, H>(io: Io<S>, peer: Peer, shared: &Shared<H>, pulse: &Arc<Pulse>)
@@ -234,7 +255,15 @@ async fn exchange<H: Handler>(
     taken: Option<(Arc<H>, H::Taken, InFlight)>,
 ) -> Result<Response<Flow<H::Body>>, Infallible> {
     let Some((handler, taken, guard)) = taken else { return std::future::pending().await };
-    Ok(handler.answer(taken).await.map(|body| Flow::new(body, guard)))
+    let mut answer = handler.answer(taken).await;
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS
+        && let Some(Switch(socket)) = answer.extensions_mut().remove()
+    {
+        let (head, body) = answer.into_parts();
+        guard.switch(Switched { socket, _answer: Box::new(body) });
+        return Ok(Response::from_parts(head, Flow::none()));
+    }
+    Ok(answer.map(|body| Flow::new(body, guard)))
 }
 
 /// The peer is told that nothing more comes; if it may still be sending, it is heard out for a moment, because a

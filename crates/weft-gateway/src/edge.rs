@@ -21,7 +21,7 @@ use weft_traffic::{
     gcra::By,
 };
 use weft_types::{
-    Blame, Body, Class, ClientAddress, Clock, Code, Context, Fault, InvocationId, Invoke, Timestamp, code,
+    Blame, Body, Class, ClientAddress, Clock, Code, Context, Fault, InvocationId, Invoke, Timestamp, Upgrade, code,
 };
 
 use crate::{
@@ -38,6 +38,7 @@ use crate::{
     patience::Patience,
     problem::Problem,
     rates::Rates,
+    socket::{Count, handshake},
     split::Taken,
     tail::Tail,
     trace,
@@ -58,6 +59,7 @@ pub(crate) struct Edge {
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) rates: Arc<Rates>,
     pub(crate) mirrors: Arc<Mirrors>,
+    pub(crate) sockets: Arc<Count>,
     pub(crate) forwarding: Option<Arc<Forwarding>>,
     pub(crate) cache: Arc<Cache>,
     pub(crate) senses: Arc<Senses>,
@@ -67,6 +69,8 @@ pub(crate) struct Edge {
 pub(crate) enum Step {
     Answered(Response<Body>, Option<Code>),
     Call(Box<Request<Body>>, Arc<Context>, Timestamp),
+    /// A WebSocket's handshake, for a service that is asked whether it agrees.
+    Switch(Box<Request<Body>>, Arc<Context>, Timestamp),
     Files(Box<Wanted>),
     /// Its guard asks somebody who is calling.
     Ask(Box<Waiting>),
@@ -121,6 +125,9 @@ impl Handler for Edge {
             Step::Ask(_) => unreachable!("a guard is asked once"),
             Step::Answered(response, code) => self.finish(exchange, response, None, code, Class::CallerFault),
             Step::Call(request, context, deadline) => self.call(exchange, request, context, deadline).await,
+            Step::Switch(request, context, deadline) => {
+                Box::pin(self.switch(exchange, request, context, deadline)).await
+            }
             Step::Files(wanted) => Box::pin(self.file(exchange, *wanted)).await,
             Step::Cached(call) => Box::pin(self.cached(exchange, *call)).await,
         }
@@ -149,6 +156,7 @@ impl Edge {
             identity: None,
             spoils: None,
             taken: None,
+            socket: None,
             senses: Arc::clone(&self.senses),
         };
         let body = Some(body).filter(|body| !body.is_end_stream());
@@ -234,6 +242,11 @@ impl Edge {
                 let context = guard::context(&context, exchange.identity.as_ref());
                 let deadline = exchange.started.saturating_add(policy.timeout);
                 let has_body = body.is_some();
+                // Whoever cannot speak it answers as it answers any request.
+                if parts.extensions.remove::<Upgrade>().is_some() && outside {
+                    exchange.socket = Some(self.shake(&found.route.spec, &parts, has_body)?);
+                    parts.extensions.insert(Upgrade);
+                }
                 let body = match body {
                     None => weft_types::empty(),
                     Some(body) => exchange.body(body, policy, peer)?,
@@ -249,6 +262,7 @@ impl Edge {
                 if let Some(features) = exchange.features() {
                     feature::enter(features, rewrite, &mut parts);
                     if let (Some(options), Some(key)) = (&features.cache, key)
+                        && exchange.socket.is_none()
                         && let Ok(asked) = cache::meets(options, &parts, has_body, exchange.identity.is_some())
                     {
                         let identity = exchange.identity.clone();
@@ -258,6 +272,9 @@ impl Edge {
                     features.request_headers.apply(&mut parts.headers);
                 }
                 guard::tell(&mut parts.headers, exchange.identity.as_ref());
+                if exchange.socket.is_some() {
+                    return Ok(Step::Switch(Box::new(Request::from_parts(parts, body)), context, deadline));
+                }
                 let body = self.copied(exchange, &parts, body);
                 Ok(Step::Call(Box::new(Request::from_parts(parts, body)), context, deadline))
             }
@@ -437,6 +454,10 @@ fn check(memo: &mut authority::Memo, peer: &Peer, parts: &mut Parts) -> Result<h
         framing(peer, parts).map_err(refused)?;
     }
     let authority = authority::find(memo, peer, parts.version, &parts.uri, &mut parts.headers).map_err(refused)?;
+    let foreign = |why| Problem::new(code::UPGRADE_REFUSED).why(why).closing();
+    if handshake::asked(parts.version, &parts.headers).map_err(foreign)? {
+        parts.extensions.insert(Upgrade);
+    }
     hop::strip(&mut parts.headers);
     guard::strip(&mut parts.headers);
     parts.headers.remove(header::EXPECT);

@@ -30,6 +30,18 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// What was replied, made fit for the wire.
+    pub(crate) fn of(reply: Result<Reply, Fault>, class: Class, head_only: bool) -> Self {
+        let told = reply.is_err();
+        let reply = reply.and_then(|reply| match reply {
+            Reply::Http(response) => answer::shape(*response, head_only),
+            other => {
+                Err(Fault::new(code::INTERNAL, Ran::Yes).detail(format!("an HTTP call was answered by {other:?}")))
+            }
+        });
+        Self { reply, class, told }
+    }
+
     /// A failure out here.
     pub(crate) fn failed(fault: Fault) -> Self {
         Self { reply: Err(fault), class: Class::Failure, told: false }
@@ -54,6 +66,18 @@ impl Edge {
         context: &Arc<Context>,
         deadline: Timestamp,
     ) -> Answer {
+        let (reply, class) = self.knock(errand, request, context, deadline).await;
+        Answer::of(reply, class, errand.head_only)
+    }
+
+    /// The same, with the answer as it comes.
+    pub(crate) async fn knock(
+        &self,
+        errand: &Errand,
+        request: Box<Request<Body>>,
+        context: &Arc<Context>,
+        deadline: Timestamp,
+    ) -> (Result<Reply, Fault>, Class) {
         let call = Invocation {
             id: errand.id,
             key: None,
@@ -69,18 +93,10 @@ impl Edge {
             None => Ok(self.door.invoke(call).await),
             Some(meter) => unless_broken(self.door.invoke(call), meter).await,
         };
-        let (reply, class) = match outcome {
+        match outcome {
             Ok(Outcome { reply, class, .. }) => (reply, class),
             Err(code) => (Err(Fault::new(code, Ran::Maybe)), Class::CallerFault),
-        };
-        let told = reply.is_err();
-        let reply = reply.and_then(|reply| match reply {
-            Reply::Http(response) => answer::shape(*response, errand.head_only),
-            other => {
-                Err(Fault::new(code::INTERNAL, Ran::Yes).detail(format!("an HTTP call was answered by {other:?}")))
-            }
-        });
-        Answer { reply, class, told }
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use weft_traffic::{CompiledRoute, Table, feature::Features, forwarded::Client};
 use weft_types::{Class, Code, Identity, InvocationId, Timestamp, Trace, code};
 
 use crate::{
-    edge::Senses, errand::Errand, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, split::Taken,
-    status::status,
+    edge::Senses, errand::Errand, feature::Asked, inflow::Meter, observe::Observed, rates::Quota, socket::Socket,
+    split::Taken, status::status,
 };
 
 /// What nginx taught everyone to call a client that left before the head of its answer.
@@ -41,6 +41,8 @@ pub(crate) struct Exchange {
     pub(crate) spoils: Option<Arc<str>>,
     /// Of a split route: who answers.
     pub(crate) taken: Option<Box<Taken>>,
+    /// Of a handshake that was let in.
+    pub(crate) socket: Option<Arc<Socket>>,
     pub(crate) senses: Arc<Senses>,
 }
 
@@ -114,8 +116,15 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(observer) = &self.senses.observer else { return };
-        let Answered { status, class, code, bytes, complete } =
+        let Answered { status, class, mut code, bytes, mut complete } =
             self.answered.unwrap_or_else(|| Answered::never(self.gone()));
+        let mut bytes = (self.meter.as_ref().map_or(0, |meter| meter.bytes()), bytes);
+        let switched = self.socket.as_ref().and_then(|socket| socket.open_since());
+        if let (Some(socket), Some(_)) = (&self.socket, switched) {
+            code = socket.ended().unwrap_or_else(|| Some(self.gone()));
+            (bytes, complete) = (socket.bytes(), code.is_none());
+            self.route().into_iter().for_each(|route| observer.socket(route, false));
+        }
         observer.request(&Observed {
             id: self.id,
             trace: &self.trace,
@@ -128,8 +137,9 @@ impl Drop for Exchange {
             code,
             started: self.started,
             ended: self.senses.clock.now(),
-            bytes_in: self.meter.as_ref().map_or(0, |meter| meter.bytes()),
-            bytes_out: bytes,
+            switched,
+            bytes_in: bytes.0,
+            bytes_out: bytes.1,
             complete,
         });
     }

@@ -12,14 +12,20 @@ use weft_types::Fault;
 use crate::pulse::InFlight;
 
 pub(crate) struct Flow<B> {
-    body: B,
+    /// `None`: the answer has none, and what would be its body is kept elsewhere.
+    body: Option<B>,
     exchange: Option<InFlight>,
 }
 
 impl<B> Flow<B> {
     pub(crate) fn new(body: B, mut exchange: InFlight) -> Self {
         exchange.answered();
-        Self { body, exchange: Some(exchange) }
+        Self { body: Some(body), exchange: Some(exchange) }
+    }
+
+    /// No body, and nothing to keep in flight.
+    pub(crate) fn none() -> Self {
+        Self { body: None, exchange: None }
     }
 }
 
@@ -29,7 +35,8 @@ impl<B: HttpBody<Data = Bytes, Error = Fault> + Unpin> HttpBody for Flow<B> {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         self.exchange.iter().for_each(InFlight::asked);
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
         match frame {
             Some(_) => self.exchange.iter().for_each(InFlight::handed),
             None => self.exchange = None,
@@ -38,10 +45,10 @@ impl<B: HttpBody<Data = Bytes, Error = Fault> + Unpin> HttpBody for Flow<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }

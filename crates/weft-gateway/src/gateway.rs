@@ -16,6 +16,7 @@ use crate::{
     listen,
     mirror::Mirrors,
     rates::Rates,
+    socket::Count,
 };
 
 /// Answers requests by the routes of a table, through one door. One gateway may serve several listeners.
@@ -31,6 +32,7 @@ pub struct Gateway {
     /// Shared by all listeners: a limit is the route's, wherever requests come in.
     rates: Arc<Rates>,
     mirrors: Arc<Mirrors>,
+    sockets: Arc<Count>,
     forwarding: Option<Arc<Forwarding>>,
     /// Shared by all listeners, as the routes are.
     cache: Arc<Cache>,
@@ -51,6 +53,7 @@ impl Gateway {
             lanes: None,
             rates: Rates::new(),
             mirrors: Arc::default(),
+            sockets: Arc::default(),
             forwarding: None,
             cache: Arc::new(Cache::new(CACHE_BYTES)),
         }
@@ -116,6 +119,7 @@ impl Gateway {
             table: Arc::clone(&self.table),
             rates: Arc::clone(&self.rates),
             mirrors: Arc::clone(&self.mirrors),
+            sockets: Arc::clone(&self.sockets),
             forwarding: self.forwarding.clone(),
             cache: Arc::clone(&self.cache),
             senses: Arc::new(senses),

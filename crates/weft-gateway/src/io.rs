@@ -50,6 +50,11 @@ impl<S> Io<S> {
     pub(crate) fn into_stream(self) -> S {
         self.stream
     }
+
+    /// The stream, and what was read of it that nobody has seen.
+    pub(crate) fn into_parts(self) -> (S, Bytes) {
+        (self.stream, self.first)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {

@@ -43,6 +43,7 @@ mod proxy;
 mod pulse;
 mod random;
 mod rates;
+mod socket;
 mod split;
 mod status;
 mod streams;

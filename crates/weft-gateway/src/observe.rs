@@ -27,6 +27,12 @@ pub trait Observer: Send + Sync {
         let _ = code;
     }
 
+    /// A request of this route became a WebSocket (`open`), or such a one has ended. It is told of by
+    /// [`Observer::request`] as well, when it has ended.
+    fn socket(&self, route: &CompiledRoute, open: bool) {
+        let _ = (route, open);
+    }
+
     /// Something befell a connection. `secure`: on a listener that speaks TLS.
     fn connection(&self, event: ConnectionEvent, secure: bool) {
         let _ = (event, secure);
@@ -63,6 +69,8 @@ pub struct Observed<'a> {
     pub code: Option<Code>,
     pub started: Timestamp,
     pub ended: Timestamp,
+    /// When it became a WebSocket. What it took until then is the request's duration.
+    pub switched: Option<Timestamp>,
     /// Body bytes read of the request, and handed to the connection of the answer.
     pub bytes_in: u64,
     pub bytes_out: u64,

@@ -19,6 +19,7 @@ use weft_types::{Clock, Timestamp};
 use crate::{
     Limits,
     heard::Heard,
+    socket::Switched,
     streams::{GIVEN_UP_MAX, Streams},
 };
 
@@ -60,6 +61,8 @@ pub(crate) struct Pulse {
     spent: AtomicBool,
     begun: AtomicU32,
     given_up: AtomicU32,
+    /// What the connection goes on with once HTTP on it is over.
+    switched: Mutex<Option<Box<Switched>>>,
 }
 
 impl Pulse {
@@ -81,7 +84,17 @@ impl Pulse {
             spent: AtomicBool::new(false),
             begun: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
+            switched: Mutex::default(),
         }
+    }
+
+    /// The connection goes on with this.
+    pub(crate) fn switch(&self, to: Switched) {
+        *self.switched.lock() = Some(Box::new(to));
+    }
+
+    pub(crate) fn switched(&self) -> Option<Box<Switched>> {
+        self.switched.lock().take()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -244,6 +257,11 @@ impl InFlight {
     /// The head of the answer is there.
     pub(crate) fn answered(&mut self) {
         self.answered = true;
+    }
+
+    /// HTTP on the connection is over with this exchange, which goes on as something else.
+    pub(crate) fn switch(self, to: Switched) {
+        self.pulse.switch(to);
     }
 
     /// The next frame of the answer is asked for.

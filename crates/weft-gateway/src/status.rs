@@ -18,6 +18,7 @@ const EDGE: &[(Code, StatusCode)] = &[
     (code::UNAUTHENTICATED, StatusCode::UNAUTHORIZED),
     (code::ADDRESS_REFUSED, StatusCode::FORBIDDEN),
     (code::ORIGIN_REFUSED, StatusCode::FORBIDDEN),
+    (code::UPGRADE_REFUSED, StatusCode::BAD_REQUEST),
     (code::CREDENTIAL_INVALID, StatusCode::UNAUTHORIZED),
     (code::CREDENTIAL_EXPIRED, StatusCode::UNAUTHORIZED),
     (code::FORBIDDEN, StatusCode::FORBIDDEN),

@@ -110,6 +110,10 @@ pub struct Policy {
     #[schemars(range(min = 0, max = 1_000_000), extend("default" = 1024))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<u32>,
+    /// WebSockets open at once, for each route. One more is answered 503 `overloaded`.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1024))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<u32>,
     /// Who is served first where calls wait for a place, and shed last. A route's is that of its requests.
     #[schemars(extend("default" = "default"))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -439,6 +443,7 @@ impl From<&Policy> for weft_traffic::Patch {
             body_max: policy.body.map(|size| size.0),
             concurrency: policy.concurrency,
             queue: policy.queue,
+            sockets: policy.sockets,
             priority: policy.priority.map(Into::into),
             shedding: policy.shedding.unwrap_or_default().into(),
             retry: policy.retry.unwrap_or_default().into(),

@@ -4,7 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use weft_dispatch::{Dispatch, Gate, GateOptions, who};
-use weft_types::{Class, Clock, End, Fault, Invocation, Invoke, Name, Outcome, Pending, Ran, Target, Usage, code};
+use weft_types::{
+    Class, Clock, End, Fault, Invocation, Invoke, Name, Outcome, Pending, Ran, Reply, Target, Usage, code,
+};
 use weft_upstream::{Call, Checking, Endpoint, Options, Senses, Upstream};
 
 /// An upstream that some routes are passed on to, and how each of them calls it.
@@ -103,6 +105,9 @@ impl Gated {
         let (application, upstream) = (self.shared.application.clone(), Arc::clone(&self.shared.name));
         let (id, trace) = (call.id, call.trace.trace);
         let Outcome { reply, class, end } = self.upstream.call(call, by).await;
+        // A WebSocket lasts for hours, and is bounded by its route: it takes no place from calls.
+        let switched = matches!(&reply, Ok(Reply::Http(response)) if response.status().as_u16() == 101);
+        let permit = (!switched).then_some(permit);
         end.then(move |fault, _| {
             // The place is given on with the last byte.
             drop(permit);

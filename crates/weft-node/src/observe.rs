@@ -88,6 +88,10 @@ impl Observer for Watcher {
         self.with_meters(route, |meters| meters.mirror.iter().for_each(|mirror| mirror.ended(class)));
     }
 
+    fn socket(&self, route: &CompiledRoute, open: bool) {
+        self.with_meters(route, |meters| meters.route.socket(open));
+    }
+
     fn refused(&self, code: Code) {
         self.metrics.node().fault(Class::CallerFault, code);
     }
@@ -105,7 +109,7 @@ impl Observer for Watcher {
     }
 
     fn request(&self, seen: &Observed<'_>) {
-        let took = seen.ended.since(seen.started);
+        let took = seen.switched.unwrap_or(seen.ended).since(seen.started);
         self.with_meter(seen.route, |meter| {
             meter.ended(Method::of(seen.method.as_str()), seen.status.as_u16(), took);
         });
@@ -132,6 +136,7 @@ impl Observer for Watcher {
             application = seen.route.map(|route| route.spec.application.as_str()),
             code = seen.code.map(|code| code.as_str()),
             took_us = took.as_micros() as u64,
+            open_ms = seen.switched.map(|since| seen.ended.since(since).as_millis() as u64),
             bytes_in = seen.bytes_in,
             bytes_out = seen.bytes_out,
             complete = seen.complete,

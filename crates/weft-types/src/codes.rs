@@ -69,6 +69,7 @@ codes! {
     UNAUTHENTICATED     "unauthenticated"      Caller Retry::No, "This needs a token.";
     ADDRESS_REFUSED     "address-refused"      Caller Retry::No, "This route does not answer your address.";
     ORIGIN_REFUSED      "origin-refused"       Caller Retry::No, "Pages of this origin may not read what this route answers.";
+    UPGRADE_REFUSED     "upgrade-refused"      Caller Retry::No, "This is no WebSocket handshake, and nothing else can be upgraded to.";
     CREDENTIAL_INVALID  "credential-invalid"   Caller Retry::No, "The credential is not valid here.";
     CREDENTIAL_EXPIRED  "credential-expired"   Caller Retry::No, "The credential has expired.";
     FORBIDDEN           "forbidden"            Caller Retry::No, "The caller may not do this.";

@@ -103,6 +103,11 @@ impl Chain {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub core::net::SocketAddr);
 
+/// In the extensions of a request: its client asks to go on with WebSocket. Whoever agrees answers 101, with hyper's
+/// `OnUpgrade` in the extensions of the answer, from which its end of the bytes comes; the answer's body ends with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upgrade;
+
 /// What the code is given.
 pub enum Payload {
     Http(Box<http::Request<Body>>),

@@ -21,7 +21,8 @@ pub use fault::{Blame, Fault, Ran, Retry};
 pub use id::{Digest, IdempotencyKey, InvocationId, Key};
 pub use identity::{Checked, ClientCertificate, Denial, Guard, IDENTITY_HEADERS, Identity, Presented};
 pub use invocation::{
-    Caller, Chain, ClientAddress, Context, Event, Invocation, Origin, Payload, Priority, Target, Tenant, Values,
+    Caller, Chain, ClientAddress, Context, Event, Invocation, Origin, Payload, Priority, Target, Tenant, Upgrade,
+    Values,
 };
 pub use name::{Name, NameError};
 pub use outcome::{Class, End, Ender, Outcome, Reply, Settlement, Usage};

@@ -15,7 +15,10 @@ use weft_types::{Body, Class, End, Ender, Fault, Outcome, Reply, Usage};
 use crate::{error, flight::Flight, forward};
 
 /// Refuses an answer whose length or kind is ambiguous.
-pub(crate) fn check(response: &Response<Incoming>) -> Result<(), Fault> {
+pub(crate) fn check(response: &Response<Incoming>, upgrade: bool) -> Result<(), Fault> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS && upgrade {
+        return switches(response.headers());
+    }
     if response.status().is_informational() {
         return Err(error::bad(format!("its final status is {}", response.status().as_u16())));
     }
@@ -26,6 +29,17 @@ pub(crate) fn check(response: &Response<Incoming>) -> Result<(), Fault> {
     match headers.get_all(header::CONTENT_LENGTH).iter().count() {
         0 | 1 => Ok(()),
         _ => Err(error::bad("it has more than one content-length")),
+    }
+}
+
+/// A 101 has nothing that frames a body, and says that what was asked for is agreed.
+fn switches(headers: &HeaderMap) -> Result<(), Fault> {
+    if headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(error::bad("its 101 says how long its body is"));
+    }
+    match headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket")) {
+        true => Ok(()),
+        false => Err(error::bad("it switches to another protocol than the one it was asked for")),
     }
 }
 
@@ -49,7 +63,11 @@ pub(crate) fn class(status: StatusCode) -> Class {
 /// The outcome that streams the rest.
 pub(crate) fn outcome(mut response: Response<Incoming>, flight: Flight) -> Outcome {
     let class = class(response.status());
+    let upgrade = response.headers().get(header::UPGRADE).cloned();
     forward::strip(response.headers_mut());
+    if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) = (response.status(), upgrade) {
+        response.headers_mut().insert(header::UPGRADE, upgrade);
+    }
     let (ender, end) = End::later();
     let body = |body| -> Body { Answer { body, flight, ender: Some(ender), bytes: 0, over: false }.boxed_unsync() };
     Outcome { reply: Ok(Reply::Http(Box::new(response.map(body)))), class, end }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header, request::Parts, uri::Scheme};
 use weft_traffic::{UpstreamAddress, Wire};
-use weft_types::{ClientAddress, Trace};
+use weft_types::{ClientAddress, Trace, Upgrade};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -28,6 +28,8 @@ pub(crate) struct Head {
     pub(crate) method: Method,
     path: http::uri::PathAndQuery,
     headers: HeaderMap,
+    /// It asks to go on with WebSocket.
+    pub(crate) upgrade: bool,
 }
 
 impl Head {
@@ -50,7 +52,12 @@ impl Head {
         let via = if version >= Version::HTTP_2 { "2 weft" } else { "1.1 weft" };
         headers.append(header::VIA, HeaderValue::from_static(via));
         let path = uri.path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
-        Self { method, path, headers }
+        let upgrade = extensions.get::<Upgrade>().is_some();
+        if upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        }
+        Self { method, path, headers, upgrade }
     }
 
     /// The request of one try.

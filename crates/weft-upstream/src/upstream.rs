@@ -59,6 +59,8 @@ pub struct Upstream {
     pool: Pool,
     /// HTTP/2 with prior knowledge.
     h2: Pool,
+    /// HTTP/1.1 whatever TLS could agree on: only there can a connection go on as a WebSocket.
+    h1: Pool,
 }
 
 /// An upstream at one moment.
@@ -99,8 +101,9 @@ impl Upstream {
         let (breaker, budget) = (options.breaker.map(Breaker::new), Budget::new(options.budget));
         let state = State { balancer, breaker, budget, retries: 0, retries_refused: 0 };
         let tls = Arc::new(Tls::with(options.roots.clone(), options.identity.clone()));
-        let (pool, h2) = (pool(&options, &tls, false), pool(&options, &tls, true));
-        Self { endpoints, options, senses, state: Arc::new(Mutex::new(state)), pool, h2 }
+        let only = Arc::new(Tls::with(options.roots.clone(), options.identity.clone()).http1());
+        let (pool, h2, h1) = (pool(&options, &tls, false), pool(&options, &tls, true), pool(&options, &only, false));
+        Self { endpoints, options, senses, state: Arc::new(Mutex::new(state)), pool, h2, h1 }
     }
 
     /// As it stands, for the metrics and for people.
@@ -135,7 +138,13 @@ impl Upstream {
         };
         let (parts, body) = request.into_parts();
         let head = Head::new(parts);
-        let idempotent = by.idempotent || idempotency.is_some() || retry::idempotent(&head.method);
+        if head.upgrade && self.endpoints.values().any(|to| to.wire == Wire::H2c) {
+            let fault = Fault::new(code::UPGRADE_REFUSED, Ran::No);
+            let why = "the upstream speaks HTTP/2 with prior knowledge, which has no WebSockets here";
+            return Outcome::failed(fault.detail(why), Class::CallerFault);
+        }
+        // Whoever was asked to go on as a WebSocket may have: it is asked once.
+        let idempotent = !head.upgrade && (by.idempotent || idempotency.is_some() || retry::idempotent(&head.method));
         let body = Replay::new(body);
         let left = deadline.since(self.senses.clock.now()).min(LONGEST);
         let (until, mut attempt) = (Instant::now() + left, NonZeroU32::MIN);
@@ -193,7 +202,7 @@ impl Upstream {
         let trace =
             Trace { parent: Some(asked.trace.span), span: SpanId(self.senses.draw().max(1)), ..asked.trace.clone() };
         let answered = self.exchange(asked, &flight, &trace, body).await;
-        let answered = answered.and_then(|response| answer::check(&response).map(|()| response));
+        let answered = answered.and_then(|response| answer::check(&response, asked.head.upgrade).map(|()| response));
         let class = match &answered {
             Ok(response) => answer::class(response.status()),
             Err(fault) => error::class(fault),
@@ -243,7 +252,8 @@ impl Upstream {
                 full.notify_one();
             }
         });
-        let sent: ResponseFuture = self.pool(to.wire).request(request);
+        let pool = if asked.head.upgrade { &self.h1 } else { self.pool(to.wire) };
+        let sent: ResponseFuture = pool.request(request);
         tokio::select! {
             biased;
             () = flood.notified() => Err(error::bad("it sent informational responses without end")),

@@ -127,6 +127,8 @@ fn routes(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         .collect();
     let active = all.iter().zip(&labels).map(|(route, labels)| (*labels, route.active() as f64));
     gauges(out, "http_server_active_requests", "Requests between their head and their last byte", active)?;
+    let sockets = all.iter().zip(&labels).map(|(route, labels)| (*labels, route.sockets() as f64));
+    gauges(out, "weft_websockets_active", "Open WebSockets", sockets)?;
     let read: Vec<_> = all.iter().zip(&labels).map(|(route, labels)| (labels, route.read())).collect();
     let series = read.iter().flat_map(|(labels, series)| {
         series.iter().map(move |(method, status, reading)| {

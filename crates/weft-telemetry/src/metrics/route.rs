@@ -55,6 +55,8 @@ pub struct RouteMeter {
     pub(crate) labels: RouteLabels,
     shards: usize,
     active: Sharded<Active>,
+    /// WebSockets. They come and go seldom.
+    sockets: AtomicU64,
     pairs: Box<[Pair]>,
     others: Series,
 }
@@ -90,6 +92,7 @@ impl RouteMeter {
             labels,
             shards,
             active: Sharded::new(shards),
+            sockets: AtomicU64::new(0),
             pairs: (0..PAIRS_MAX).map(|_| Pair::default()).collect(),
             others: Series::default(),
         }
@@ -106,6 +109,18 @@ impl RouteMeter {
     pub fn ended(&self, method: Method, status: u16, took: Duration) {
         self.active.here().0.fetch_sub(1, Relaxed);
         self.series(method, status).observe(self.shards, took);
+    }
+
+    /// A request became a WebSocket, or such a one has ended.
+    pub fn socket(&self, open: bool) {
+        match open {
+            true => self.sockets.fetch_add(1, Relaxed),
+            false => self.sockets.fetch_sub(1, Relaxed),
+        };
+    }
+
+    pub(crate) fn sockets(&self) -> u64 {
+        self.sockets.load(Relaxed)
     }
 
     fn series(&self, method: Method, status: u16) -> &Series {

@@ -30,6 +30,7 @@ pub struct Patch {
     pub body_max: Option<u64>,
     pub concurrency: Option<u32>,
     pub queue: Option<u32>,
+    pub sockets: Option<u32>,
     pub priority: Option<Priority>,
     pub retry: RetryPatch,
     pub breaker: BreakerPatch,
@@ -64,6 +65,9 @@ pub struct Policy {
     pub concurrency: u32,
     /// Calls that may wait for a place. `queue`, default 1024.
     pub queue: u32,
+    /// WebSockets open at once, for each route. `sockets`, default 1024.
+    #[serde(default = "sockets", skip_serializing_if = "is_usual")]
+    pub sockets: u32,
     /// Who waits and is shed last. `priority`, default `default`.
     #[serde(with = "priority", default, skip_serializing_if = "is_default")]
     pub priority: Priority,
@@ -89,6 +93,14 @@ pub struct Policy {
     pub auth: Auth,
 }
 
+fn sockets() -> u32 {
+    1024
+}
+
+fn is_usual(value: &u32) -> bool {
+    *value == sockets()
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -102,6 +114,7 @@ impl Default for Policy {
             body_max: 10 << 20,
             concurrency: 256,
             queue: 1024,
+            sockets: sockets(),
             priority: Priority::default(),
             retry: Retry::default(),
             breaker: Breaker::default(),
@@ -129,6 +142,7 @@ impl Policy {
             body_max: levels.always("body", |p| p.body_max, base.body_max, size),
             concurrency: levels.always("concurrency", |p| p.concurrency, base.concurrency, count),
             queue: levels.always("queue", |p| p.queue, base.queue, count),
+            sockets: levels.said("sockets", |p| p.sockets, base.sockets),
             priority: levels.said("priority", |p| p.priority, base.priority),
             retry: Retry::fold(levels),
             breaker: Breaker::fold(levels),
