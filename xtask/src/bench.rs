@@ -21,6 +21,7 @@ pub(crate) fn run(args: &[&str]) -> Done {
     command
         .env("WEFT_BENCH_WEFT", release.join("weft"))
         .env("WEFT_BENCH_WASMTIME", setup::wasmtime()?)
+        .env("WEFT_BENCH_ENVOY", setup::envoy()?)
         .env("WEFT_BENCH_WORKERD", setup::workerd()?)
         .env("WEFT_BENCH_GUESTS", root().join("target/guests"))
         .env("WEFT_BENCH_EXAMPLES", root().join("examples"))

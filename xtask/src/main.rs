@@ -18,7 +18,7 @@ Usage: cargo xtask COMMAND
   guests               build the components that tests and examples run, into target/guests
   test [--deep]        set up, build the guests, run every test; --deep adds the long tiers
   demo [--once]        start `weft up examples/orders`, send its requests, leave it serving; --once stops it
-  bench http|cold|idle|store|all [--format json] [--seconds N] [--rounds N] [--only NAME]
+  bench http|traffic|cold|idle|store|all [--format json] [--seconds N] [--rounds N] [--only NAME]
                        ours and the peers, taking turns; writes the table of docs/benchmarks.md
   bench ab             this build against another of ours, named by WEFT_BENCH_OTHER
   tidy                 hold the floors: who may depend on whom, a page for every error code, plain sources

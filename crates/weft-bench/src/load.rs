@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::Command, time::Duration};
 
-const CONNECTIONS: &str = "16";
+const CONNECTIONS: usize = 16;
 
 /// What one turn counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,16 +17,32 @@ impl Count {
     }
 }
 
+/// What is asked, again and again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) path: &'a str,
+    /// `name: value`.
+    pub(crate) headers: &'a [String],
+}
+
+/// The greeting.
+pub(crate) const ROOT: Ask<'static> = Ask { path: "/", headers: &[] };
+
 /// Loads the server. An answer that is no 2xx, or a broken connection, fails the run: it would be measured as speed.
-pub(crate) fn turn(address: SocketAddr, host: Option<&str>, lasting: Duration) -> Result<Count, String> {
+pub(crate) fn turn(address: SocketAddr, ask: Ask<'_>, lasting: Duration) -> Result<Count, String> {
+    closed(address, ask, CONNECTIONS, lasting)
+}
+
+/// The same from so many clients.
+pub(crate) fn closed(address: SocketAddr, ask: Ask<'_>, clients: usize, lasting: Duration) -> Result<Count, String> {
     // wrk knows whole seconds only.
     let seconds = lasting.as_secs_f64().ceil().to_string();
     let mut wrk = Command::new("wrk");
-    wrk.args(["-t1", "-c", CONNECTIONS, "-d", &seconds]);
-    if let Some(host) = host {
-        wrk.args(["-H", &format!("host: {host}")]);
+    wrk.args(["-t1", "-c", &clients.to_string(), "-d", &seconds]);
+    for header in ask.headers {
+        wrk.args(["-H", header]);
     }
-    let out = wrk.arg(format!("http://{address}/")).output();
+    let out = wrk.arg(format!("http://{address}{}", ask.path)).output();
     let out = out.map_err(|e| format!("cannot run wrk (`cargo xtask setup` installs it): {e}"))?;
     let text = String::from_utf8_lossy(&out.stdout);
     if !out.status.success() {

@@ -16,12 +16,14 @@ mod server;
 mod store;
 mod syscalls;
 mod table;
+mod traffic;
 mod turns;
 
 use std::{env, process::ExitCode};
 
 use args::Args;
 use figure::Figure;
+use turns::Row;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,9 +31,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let done = match args.first().map(String::as_str) {
-        Some("bare-hyper") => bare::serve(),
+        Some("bare-hyper") => bare::serve(bare::hello),
+        Some("bare-busy") => bare::serve(bare::busy),
         Some(what) => Args::parse(&args[1..]).and_then(|options| bench(what, &options)),
-        None => Err("say what to measure: http, cold, idle, store or all".into()),
+        None => Err("say what to measure: http, traffic, cold, idle, store or all".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,10 +51,11 @@ fn bench(what: &str, args: &Args) -> Result<(), String> {
             let (rows, failed) = http::run(args);
             let mut also: Vec<Figure> = http::policy(&rows).into_iter().collect();
             also.push(http::size()?);
-            let table = format!("{}\n{}", table::markdown(&rows), figure::markdown(&also));
-            let json = table::json(&rows).into_iter().chain(also.iter().map(Figure::json)).collect();
-            print(args, &json, &table)?;
-            if failed.is_empty() { keep("http", &table, args) } else { Err(failed.join("\n")) }
+            both("http", &rows, &also, &failed, args)
+        }
+        "traffic" => {
+            let traffic::Found { rows, figures, failed } = traffic::run(args);
+            both("traffic", &rows, &figures, &failed, args)
         }
         "ab" => {
             let (rows, failed) = http::ab(args);
@@ -65,9 +69,17 @@ fn bench(what: &str, args: &Args) -> Result<(), String> {
             print(args, &rows.into(), &table)?;
             keep("store", &table, args)
         }
-        "all" => ["http", "cold", "store", "idle"].into_iter().try_for_each(|each| bench(each, args)),
-        other => Err(format!("nothing called `{other}` can be measured: http, cold, idle, store, all")),
+        "all" => ["http", "traffic", "cold", "store", "idle"].into_iter().try_for_each(|each| bench(each, args)),
+        other => Err(format!("nothing called `{other}` can be measured: http, traffic, cold, idle, store, all")),
     }
+}
+
+/// Rows and figures of one section. What failed is said last, and the page keeps what it had.
+fn both(section: &str, rows: &[Row], also: &[Figure], failed: &[String], args: &Args) -> Result<(), String> {
+    let table = format!("{}\n{}", table::markdown(rows), figure::markdown(also));
+    let json = table::json(rows).into_iter().chain(also.iter().map(Figure::json)).collect();
+    print(args, &json, &table)?;
+    if failed.is_empty() { keep(section, &table, args) } else { Err(failed.join("\n")) }
 }
 
 fn figures(section: &str, figures: &[Figure], args: &Args) -> Result<(), String> {

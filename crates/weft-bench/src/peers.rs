@@ -86,8 +86,8 @@ fn workerd(scratch: &Path) -> Result<Server, String> {
     Server::start("workerd", command.arg("serve").arg(config), &Ready::Accepts(address))
 }
 
-/// workerd takes no port 0. Another process could take this one before it does: it would say so and the run would fail.
-fn free_address() -> Result<SocketAddr, String> {
+/// Peers that take no port 0. Another process could take this one before it does: it would say so and the run would fail.
+pub(crate) fn free_address() -> Result<SocketAddr, String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
     listener.local_addr().map_err(|e| e.to_string())
 }

@@ -73,16 +73,14 @@ impl Process {
         last.iter().map(|line| format!("\n  {line}")).collect()
     }
 
-    /// CPU time of all its threads, user and system.
+    /// CPU time of all its threads and of its children, user and system: nginx works in processes of its own.
     pub(crate) fn cpu(&self) -> Result<Duration, String> {
-        let path = format!("/proc/{}/stat", self.id());
-        let stat = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
-        // The name may hold spaces; what follows its bracket does not. Fields 14 and 15 of the line.
-        let ticks: Option<f64> = stat.rsplit_once(')').and_then(|(_, rest)| {
-            let fields: Vec<&str> = rest.split_whitespace().collect();
-            Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
-        });
-        Ok(Duration::from_secs_f64(ticks.ok_or(format!("{path} has another form"))? / TICKS_A_SECOND))
+        let own = Stat::of(self.id()).ok_or(format!("/proc/{}/stat is not there, or has another form", self.id()))?;
+        let processes = fs::read_dir("/proc").map_err(|e| format!("/proc: {e}"))?;
+        let ids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let children = ids.filter_map(Stat::of).filter(|stat| stat.parent == self.id());
+        let ticks = own.ticks + children.map(|stat| stat.ticks).sum::<f64>();
+        Ok(Duration::from_secs_f64(ticks / TICKS_A_SECOND))
     }
 
     /// Resident memory in bytes: all of it, and what is its own (neither files nor shared).
@@ -111,10 +109,41 @@ impl Process {
     }
 }
 
+/// What the kernel says of one process.
+struct Stat {
+    parent: u32,
+    ticks: f64,
+}
+
+impl Stat {
+    fn of(id: u32) -> Option<Self> {
+        Self::read(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
+    }
+
+    /// The name may hold spaces; what follows its bracket does not. The parent is field 4 of the line, times 14 and 15.
+    fn read(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
+        Some(Self { parent: fields.get(1)?.parse().ok()?, ticks })
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_parent_are_read_behind_a_name_with_spaces() {
+        let line = "42 (a (b) c) S 7 42 42 0 -1 4194560 1 0 0 0 130 20 0 0 20 0 3 0 100 1 1";
+        let stat = Stat::read(line).unwrap();
+        assert_eq!((stat.parent, stat.ticks), (7, 150.0));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn a_request(server: &Server) -> Option<f64> {
         .ok()?;
     // It says nothing once attached; what comes before it is attached is not counted on either side by much.
     thread::sleep(Duration::from_millis(300));
-    let count = load::turn(server.address, None, Duration::from_secs(1));
+    let count = load::turn(server.address, load::ROOT, Duration::from_secs(1));
     let stopped = Command::new("kill").args(["-INT", &strace.id().to_string()]).status();
     let out = strace.wait_with_output().ok()?;
     stopped.ok()?;

@@ -13,6 +13,11 @@ const PROMISED: &[(&str, f64)] = &[
     ("reuse/wasmtime-serve-reuse", 1.0),
     ("reuse/hyper", 0.55),
     ("js/workerd", 0.7),
+    ("proxy/envoy", 1.0),
+    ("proxy/nginx", 0.7),
+    ("overload/computing", 0.9),
+    ("overload/waiting", 0.9),
+    ("overload/envoy", 1.0),
 ];
 
 /// A list of `{name, ours, peer, ratio, spread}`.

@@ -86,7 +86,10 @@ impl Lane {
     fn start(number: usize) -> io::Result<Self> {
         let (inbox, begins) = unbounded_channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_MAX).build()?;
-        thread::Builder::new().name(format!("weft-lane-{number}")).spawn(move || runtime.block_on(run(begins)))?;
+        thread::Builder::new().name(format!("weft-lane-{number}")).spawn(move || {
+            weft_types::number_thread(number);
+            runtime.block_on(run(begins));
+        })?;
         Ok(Self { inbox, connections: Arc::default() })
     }
 }

@@ -1,14 +1,9 @@
 //! Warm instances of one component: taken by one call at a time, kept within bounds of number, use and age.
 
-use std::{
-    cell::Cell,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
-
 use parking_lot::Mutex;
 use wasmtime::Store;
 use wasmtime_wasi_http::{p2::bindings::Proxy, p3::bindings::Service};
-use weft_types::{Tenant, Timestamp};
+use weft_types::{Tenant, Timestamp, thread_number};
 
 use crate::{grants::Limits, guest::Guest, http_values};
 
@@ -38,17 +33,6 @@ pub(crate) struct Pool([Shelf; SHELVES]);
 #[derive(Default)]
 #[repr(align(128))]
 struct Shelf(Mutex<Vec<(Live, Timestamp)>>);
-
-/// A number for each thread that ever asked, in the order of asking.
-fn thread_number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static MINE: Cell<Option<usize>> = const { Cell::new(None) });
-    MINE.with(|mine| {
-        let number = mine.get().unwrap_or_else(|| NEXT.fetch_add(1, Relaxed));
-        mine.set(Some(number));
-        number
-    })
-}
 
 /// How many shelves there are for `warm` instances: never so many that a shelf could hold none.
 fn shelves(warm: u32) -> usize {

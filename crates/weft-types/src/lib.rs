@@ -12,6 +12,7 @@ mod invocation;
 mod name;
 mod outcome;
 mod random;
+mod thread;
 mod time;
 mod trace;
 
@@ -27,6 +28,7 @@ pub use invocation::{
 pub use name::{Name, NameError};
 pub use outcome::{Class, End, Ender, Outcome, Reply, Settlement, Usage};
 pub use random::Randomness;
+pub use thread::{number_thread, thread_number};
 pub use time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use trace::{SpanId, Trace, TraceId};
 

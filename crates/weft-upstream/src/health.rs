@@ -94,7 +94,8 @@ async fn ask(upstream: &Upstream, to: &UpstreamAddress, health: &Health) -> Resu
         request.headers_mut().insert(header::HOST, host.clone());
     }
     let answered = timeout(health.timeout, async {
-        let response = upstream.pool(to.wire).request(request).await.map_err(|error| crate::error::chain(&error))?;
+        let response =
+            upstream.pools.here(to.wire, false).request(request).await.map_err(|error| crate::error::chain(&error))?;
         let status = response.status();
         // Read to its end where that is near, so that the connection can be used again.
         let mut body = response.into_body();

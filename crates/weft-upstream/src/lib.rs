@@ -17,6 +17,7 @@ mod flight;
 mod forward;
 mod health;
 mod options;
+mod pools;
 mod replay;
 mod upstream;
 

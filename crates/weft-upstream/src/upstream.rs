@@ -13,16 +13,12 @@ use std::{
 
 use http::{Response, header};
 use hyper::body::Incoming;
-use hyper_util::{
-    client::legacy::{Client, ResponseFuture},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::ResponseFuture;
 use parking_lot::Mutex;
 use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout_at},
 };
-use weft_dial::Tls;
 use weft_traffic::{
     Locality, UpstreamAddress, Wire,
     balance::{self, Balancer, EndpointId, EndpointSpec},
@@ -36,15 +32,12 @@ use weft_types::{
 };
 
 use crate::{
-    Call, Endpoint, Options, Senses, Tried, answer,
-    connect::Connector,
-    error,
+    Call, Endpoint, Options, Senses, Tried, answer, error,
     flight::{Flight, State},
     forward::Head,
+    pools::Pools,
     replay::{self, Replay},
 };
-
-pub(crate) type Pool = Client<Connector, replay::Copy>;
 
 /// Longest wait for a Head, whatever a deadline says: arithmetic on moments must not overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -55,12 +48,7 @@ pub struct Upstream {
     pub(crate) options: Options,
     pub(crate) senses: Senses,
     pub(crate) state: Arc<Mutex<State>>,
-    /// HTTP/1.1, and HTTP/2 where TLS has agreed on it.
-    pool: Pool,
-    /// HTTP/2 with prior knowledge.
-    h2: Pool,
-    /// HTTP/1.1 whatever TLS could agree on: only there can a connection go on as a WebSocket.
-    h1: Pool,
+    pub(crate) pools: Pools,
 }
 
 /// An upstream at one moment.
@@ -100,10 +88,8 @@ impl Upstream {
         let endpoints = specs.into_iter().map(|spec| spec.address).zip(addresses).collect();
         let (breaker, budget) = (options.breaker.map(Breaker::new), Budget::new(options.budget));
         let state = State { balancer, breaker, budget, retries: 0, retries_refused: 0 };
-        let tls = Arc::new(Tls::with(options.roots.clone(), options.identity.clone()));
-        let only = Arc::new(Tls::with(options.roots.clone(), options.identity.clone()).http1());
-        let (pool, h2, h1) = (pool(&options, &tls, false), pool(&options, &tls, true), pool(&options, &only, false));
-        Self { endpoints, options, senses, state: Arc::new(Mutex::new(state)), pool, h2, h1 }
+        let pools = Pools::new(&options);
+        Self { endpoints, options, senses, state: Arc::new(Mutex::new(state)), pools }
     }
 
     /// As it stands, for the metrics and for people.
@@ -122,11 +108,6 @@ impl Upstream {
     /// The endpoints as they stand.
     pub fn endpoints(&self) -> Vec<balance::View> {
         self.status().endpoints
-    }
-
-    /// Where this wire's connections are kept.
-    pub(crate) fn pool(&self, wire: Wire) -> &Pool {
-        if wire == Wire::H2c { &self.h2 } else { &self.pool }
     }
 
     /// Makes one call with retries of its own.
@@ -252,8 +233,7 @@ impl Upstream {
                 full.notify_one();
             }
         });
-        let pool = if asked.head.upgrade { &self.h1 } else { self.pool(to.wire) };
-        let sent: ResponseFuture = pool.request(request);
+        let sent: ResponseFuture = self.pools.here(to.wire, asked.head.upgrade).request(request);
         tokio::select! {
             biased;
             () = flood.notified() => Err(error::bad("it sent informational responses without end")),
@@ -311,21 +291,4 @@ fn failed(fault: Fault) -> Outcome {
 fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
     let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
     value.parse().ok().map(Duration::from_secs)
-}
-
-fn pool(options: &Options, tls: &Arc<Tls>, h2: bool) -> Pool {
-    let connector = Connector { tls: Arc::clone(tls), patience: options.connect_timeout };
-    Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(options.idle)
-        .pool_max_idle_per_host(options.idle_max)
-        .http1_max_buf_size(Options::HEAD_MAX)
-        .http2_only(h2)
-        .http2_max_header_list_size(Options::HEAD_MAX as u32)
-        .http2_initial_stream_window_size(1 << 20)
-        .http2_initial_connection_window_size(4 << 20)
-        .http2_max_send_buf_size(256 << 10)
-        .http2_keep_alive_interval(Duration::from_secs(20))
-        .build(connector)
 }

@@ -62,7 +62,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "weft-load",
         ],
     ),
-    ("weft-bench", &["weft-types"]),
+    ("weft-bench", &["weft-manifest", "weft-traffic", "weft-types"]),
     ("xtask", &["weft-types", "weft-build"]),
 ];
 

@@ -3,13 +3,9 @@
 //! Each thread gets a shard of its own (as far as there are enough), made on first use: a component that nobody
 //! calls costs a row of empty slots, and one that a single thread called costs one shard.
 
-use std::{
-    cell::Cell,
-    sync::{
-        OnceLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::sync::OnceLock;
+
+use weft_types::thread_number;
 
 /// No machine of ours has more cores than this many shards can keep apart.
 const SHARDS_MAX: usize = 64;
@@ -34,7 +30,7 @@ impl<T: Default> Sharded<T> {
 
     /// The calling thread's own shard.
     pub(crate) fn here(&self) -> &T {
-        self.slots[thread_index() & (self.slots.len() - 1)].get_or_init(Box::default)
+        self.slots[thread_number() & (self.slots.len() - 1)].get_or_init(Box::default)
     }
 
     /// Every shard that a thread has used so far.
@@ -50,21 +46,6 @@ impl<T: Default> Sharded<T> {
     pub(crate) fn level(&self, read: impl Fn(&T) -> u64) -> u64 {
         (self.sum(read) as i64).max(0) as u64
     }
-}
-
-/// Threads are numbered in the order in which they first record: workers of the runtime come first, and apart.
-fn thread_index() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    const UNSET: usize = usize::MAX;
-    thread_local!(static MINE: Cell<usize> = const { Cell::new(UNSET) });
-    MINE.with(|mine| match mine.get() {
-        UNSET => {
-            let index = NEXT.fetch_add(1, Relaxed);
-            mine.set(index);
-            index
-        }
-        index => index,
-    })
 }
 
 #[cfg(test)]

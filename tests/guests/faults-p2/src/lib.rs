@@ -38,6 +38,15 @@ impl wasip2::exports::http::incoming_handler::Guest for Faults {
                 std::thread::sleep(Duration::from_millis(value.parse().unwrap_or(0)));
                 kit_p2::respond(out, 200, "slept\n");
             }
+            "/work" => {
+                work(value.parse().unwrap_or(0));
+                kit_p2::respond(out, 200, "done\n");
+            }
+            "/wait" => {
+                std::thread::sleep(Duration::from_millis(value.parse().unwrap_or(0)));
+                work(1);
+                kit_p2::respond(out, 200, "waited\n");
+            }
             "/status" => kit_p2::respond(out, value.parse().unwrap_or(200), "as asked\n"),
             "/big" => big(out, value.parse().unwrap_or(0)),
             "/sink" => sink(&request, out),
@@ -56,6 +65,11 @@ impl wasip2::exports::http::incoming_handler::Guest for Faults {
             _ => kit_p2::respond(out, 404, "no such fault\n"),
         }
     }
+}
+
+/// So many half million steps: about so many half milliseconds of a core of today.
+fn work(halves: u64) {
+    std::hint::black_box((0..halves * 500_000).fold(1_u64, |n, i| std::hint::black_box(n.wrapping_mul(31).wrapping_add(i))));
 }
 
 fn spin() -> ! {
