@@ -50,12 +50,12 @@ pub(super) struct Row {
     pub(super) endpoints: u64,
     pub(super) endpoints_up: u64,
     #[serde(skip)]
-    ended: f64,
+    pub(super) ended: f64,
     #[serde(skip)]
-    failed: f64,
+    pub(super) failed: f64,
     /// By upper bound, how many ended within it.
     #[serde(skip)]
-    buckets: Vec<(f64, f64)>,
+    pub(super) buckets: Vec<(f64, f64)>,
 }
 
 /// What one series has counted since it was seen before; all of it where it is new, or began anew.
