@@ -20,7 +20,7 @@ pub use explain::{Candidate, ExplainQuery, Explanation, Param, PolicyField, Quer
 pub use logs::{LOG_LINES_MAX, LOG_WAIT_MAX, LogLevel, LogLine, LogPage, LogQuery, LogQueryError};
 pub use problem::{Place, Problem};
 pub use status::{
-    ApplicationStatus, ArmStatus, ComponentStatus, Listener, NodeState, Serves, SloStatus, SplitStatus, Status,
-    StoreStatus,
+    AdaptiveStatus, ApplicationStatus, ArmStatus, ComponentStatus, Listener, NodeState, Serves, SloStatus, SplitStatus,
+    Status, StoreStatus,
 };
 pub use upstream::{BreakerStatus, EndpointStatus, UpstreamStatus};

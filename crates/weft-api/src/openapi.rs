@@ -13,14 +13,15 @@ use utoipa::{
 };
 
 use crate::{
-    Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, ArmStatus, Artefact,
-    BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, Listener, LogLevel,
-    LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem, Removed, Revision, Revisions, Rollback, Route,
-    Routes, Serves, Service, SloStatus, SplitStatus, State, Status, StoreStatus, UpstreamStatus, path,
+    AdaptiveStatus, Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, ArmStatus,
+    Artefact, BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, Listener,
+    LogLevel, LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem, Removed, Revision, Revisions, Rollback,
+    Route, Routes, Serves, Service, SloStatus, SplitStatus, State, Status, StoreStatus, UpstreamStatus, path,
 };
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(
+    AdaptiveStatus,
     Application,
     ApplicationStatus,
     ApplicationSummary,

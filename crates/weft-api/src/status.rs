@@ -109,6 +109,12 @@ pub struct ComponentStatus {
     pub shed: u64,
     pub active: u64,
     pub waiting: u64,
+    /// Calls that may be inside at once, as it stands.
+    #[serde(default)]
+    pub places: u64,
+    /// The limit that is found from how long calls take. Absent: the limit is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<AdaptiveStatus>,
     pub instances: u64,
     /// Absent: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,6 +122,20 @@ pub struct ComponentStatus {
     /// How its service levels are kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slo: Vec<SloStatus>,
+}
+
+/// A limit on calls at once that is found from how long they take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct AdaptiveStatus {
+    /// Calls at once that are yet to answer.
+    pub limit: u64,
+    /// It does not fall below.
+    pub floor: u64,
+    /// It is what holds now.
+    pub binds: bool,
+    /// How long calls take where they do not wait for each other. Microseconds.
+    pub usual_us: u64,
 }
 
 /// One objective, over its window.

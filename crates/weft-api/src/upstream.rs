@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::AdaptiveStatus;
+
 /// An upstream at one moment. Counts are since it was deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -12,6 +14,12 @@ pub struct UpstreamStatus {
     pub name: String,
     pub active: u64,
     pub waiting: u64,
+    /// Calls that may be inside at once, as it stands.
+    #[serde(default)]
+    pub places: u64,
+    /// The limit that is found from how long calls take. Absent: the limit is fixed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<AdaptiveStatus>,
     /// Tries after the first.
     pub retries: u64,
     /// Retries for which the budget had nothing left.

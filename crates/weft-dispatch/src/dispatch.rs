@@ -44,7 +44,7 @@ impl Dispatch {
             Ok(passing) => passing,
             Err(fault) => return refuse(&stage, fault, self.clock.now(), began),
         };
-        let permit = match stage.gate.try_enter() {
+        let permit = match stage.gate.try_enter(began) {
             Some(permit) => permit,
             // Boxed: waiting is rare and must not make every call's future large.
             None => match Box::pin(queued(&stage, stage.gate.enter(began, call.deadline, who(&call.context)))).await {
@@ -58,7 +58,7 @@ impl Dispatch {
         if let Err(fault) = &reply {
             log(&stage, id, trace, fault);
         }
-        flight.head(class, reply.as_ref().err());
+        flight.head(class, reply.as_ref().err(), &end);
         end.then(move |fault, usage| flight.end(fault, usage));
         Outcome { reply, class, end: End::Now(Usage::default()) }
     }

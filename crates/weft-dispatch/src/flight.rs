@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use weft_types::{Class, Clock, Code, Fault, Tenant, Timestamp, Usage, code};
+use weft_types::{Class, Clock, Code, End, Fault, Tenant, Timestamp, Usage, code};
 
 use crate::{gate::Permit, guard::Passing, stage::Stage};
 
@@ -14,7 +14,7 @@ pub(crate) struct Flight {
     judged: Option<(Class, Option<Code>)>,
     usage: Usage,
     tenant: Tenant,
-    _permit: Permit,
+    permit: Permit,
     /// Of a component with a breaker.
     passing: Option<Passing>,
 }
@@ -36,14 +36,17 @@ impl Flight {
             judged: None,
             usage: Usage::default(),
             tenant,
-            _permit: permit,
+            permit,
             passing,
         }
     }
 
-    /// The Head is decided.
-    pub(crate) fn head(&mut self, class: Class, fault: Option<&Fault>) {
+    /// The Head is decided; `end` may be as well.
+    pub(crate) fn head(&mut self, class: Class, fault: Option<&Fault>, end: &End) {
         self.judged = Some((class, fault.map(|fault| fault.code)));
+        if matches!(end, End::Later(_)) && self.stage.gate.adapts() {
+            self.permit.streams(self.clock.now(), says_how_long(class, fault.map(|fault| fault.code)));
+        }
         self.passing.iter_mut().for_each(|passing| passing.head(class));
     }
 
@@ -68,9 +71,17 @@ impl Drop for Flight {
         let (class, code) = self.judged.unwrap_or((Class::CallerFault, Some(code::CLIENT_GONE)));
         let now = self.clock.now();
         let took = now.since(self.began);
+        if says_how_long(class, code) {
+            self.permit.answered(now, Some(self.usage.cpu));
+        }
         if let Some(objectives) = &self.stage.objectives {
             objectives.record(now, class, took);
         }
         self.stage.meter.ended(class, code, took, &self.usage, &self.tenant);
     }
+}
+
+/// Whether it took as long as such calls take. What fails may fail at once, and who left waited for nothing.
+fn says_how_long(class: Class, code: Option<Code>) -> bool {
+    class == Class::Ok || code == Some(code::DEADLINE_EXCEEDED)
 }

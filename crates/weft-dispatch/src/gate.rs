@@ -1,6 +1,7 @@
 //! The gate before a component: a few at once, a few waiting, the rest shed, the least important first.
 //!
-//! [`PriorityAdmission`] decides; this wakes whom it names and turns away whom it sheds.
+//! [`PriorityAdmission`] decides; this wakes whom it names and turns away whom it sheds. Where the limit adapts, each
+//! call that answers says how long it took ([`Adaptive`]).
 
 use std::{
     collections::HashMap,
@@ -11,24 +12,48 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use weft_traffic::{Admit, Limits, PriorityAdmission, Ticket, Told, Who, Why, codel};
+use weft_host::Computing;
+use weft_traffic::{
+    Admit, Limits, PriorityAdmission, Ticket, Told, Who, Why,
+    adaptive::{self, Adaptive},
+    codel,
+};
 use weft_types::{Clock, Context, Fault, Ran, Retry, Timestamp, code};
 
 /// What a gate lets in, and when a queue counts as standing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GateOptions {
     pub limits: Limits,
     pub shedding: codel::Options,
+    /// `None`: the limit is fixed.
+    pub adaptive: Option<adaptive::Options>,
 }
 
 /// Shared by all calls of one component.
 pub struct Gate {
     state: Mutex<State>,
+    options: GateOptions,
     clock: Arc<dyn Clock>,
+    /// `None`: what computes is elsewhere.
+    computing: Option<Arc<Computing>>,
+}
+
+/// A gate at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    pub running: u32,
+    pub waiting: u32,
+    /// Calls that may be inside now.
+    pub places: u32,
+    /// The adaptive limit is what holds.
+    pub binds: bool,
+    /// `None`: the limit is fixed.
+    pub adaptive: Option<adaptive::View>,
 }
 
 struct State {
     admission: PriorityAdmission,
+    adaptive: Option<Adaptive>,
     waiters: HashMap<Ticket, oneshot::Sender<Turn>>,
 }
 
@@ -41,7 +66,16 @@ enum Turn {
 }
 
 /// A place inside. Dropping it gives the place to the next in line.
-pub struct Permit(Arc<Gate>);
+pub struct Permit {
+    gate: Arc<Gate>,
+    /// When the place was given, and how many were inside.
+    since: Timestamp,
+    in_flight: u32,
+    /// It is past its Head, and streams.
+    streams: bool,
+    /// What is to be said of it when it leaves: the moment, and what it computed.
+    answered: Option<(Timestamp, Option<Duration>)>,
+}
 
 /// A place in the queue. Dropping it leaves the queue.
 struct Waiting {
@@ -50,18 +84,45 @@ struct Waiting {
 }
 
 impl Gate {
-    pub fn new(options: GateOptions, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub fn new(options: GateOptions, clock: Arc<dyn Clock>, computing: Option<Arc<Computing>>) -> Arc<Self> {
         let admission = PriorityAdmission::new(options.limits, options.shedding);
-        Arc::new(Self { state: Mutex::new(State { admission, waiters: HashMap::new() }), clock })
+        let adaptive = options.adaptive.map(Adaptive::new);
+        let state = Mutex::new(State { admission, adaptive, waiters: HashMap::new() });
+        Arc::new(Self { state, options, clock, computing })
     }
 
-    /// A place, if one is free and nobody waits. Whoever finds one is asked neither who it is nor what time it is.
-    pub fn try_enter(self: &Arc<Self>) -> Option<Permit> {
+    /// Whether it must be told the time of those who enter.
+    pub fn adapts(&self) -> bool {
+        self.options.adaptive.is_some()
+    }
+
+    fn busy(&self) -> bool {
+        self.computing.as_ref().is_some_and(|computing| computing.fills_cores())
+    }
+
+    /// A place, if one is free and nobody waits. Whoever finds one is not asked who it is. `now` counts only where the
+    /// limit [adapts](Self::adapts).
+    pub fn try_enter(self: &Arc<Self>, now: Timestamp) -> Option<Permit> {
         let mut state = self.state.lock();
+        self.govern(&mut state, now);
         let admission = &mut state.admission;
         let free = admission.running() < admission.limits().concurrency && admission.waiting() == 0;
-        let admitted = free && admission.enter(Timestamp::ZERO, Who::default()) == Admit::Admit;
-        admitted.then(|| Permit(Arc::clone(self)))
+        let admitted = free && admission.enter(now, Who::default()) == Admit::Admit;
+        admitted.then(|| self.permit(&state, now))
+    }
+
+    /// As many places as there are now, and whoever waits is told.
+    fn govern(&self, state: &mut State, now: Timestamp) {
+        let Some(adaptive) = &state.adaptive else { return };
+        let fixed = (self.options.limits, self.options.shedding);
+        adaptive.govern(&mut state.admission, fixed, self.busy(), now);
+        state.tell();
+    }
+
+    fn permit(self: &Arc<Self>, state: &State, since: Timestamp) -> Permit {
+        let running = state.admission.running();
+        let in_flight = state.adaptive.map_or(running, |adaptive| adaptive.in_flight(running));
+        Permit { gate: Arc::clone(self), since, in_flight, streams: false, answered: None }
     }
 
     /// Waits for a place, but not past `deadline`. `Err` is `overloaded` or, when the wait used up the caller's
@@ -69,6 +130,7 @@ impl Gate {
     pub async fn enter(self: &Arc<Self>, now: Timestamp, deadline: Timestamp, who: Who) -> Result<Permit, Fault> {
         let (ticket, until, woken) = {
             let mut state = self.state.lock();
+            self.govern(&mut state, now);
             let admit = state.admission.enter(now, who);
             let queued = match admit {
                 Admit::Queue { ticket, until } => {
@@ -83,7 +145,7 @@ impl Gate {
             match (admit, queued) {
                 (_, Some(queued)) => queued,
                 (Admit::Shed { retry_after }, _) => return Err(overloaded(retry_after, "the queue is full")),
-                _ => return Ok(Permit(Arc::clone(self))),
+                _ => return Ok(self.permit(&state, now)),
             }
         };
         let mut waiting = Waiting { gate: Arc::clone(self), ticket: Some(ticket) };
@@ -99,18 +161,62 @@ impl Gate {
         }
     }
 
-    /// Calls inside, and calls waiting.
-    pub fn load(&self) -> (u32, u32) {
+    pub fn load(&self) -> Load {
         let state = self.state.lock();
-        (state.admission.running(), state.admission.waiting())
+        let admission = &state.admission;
+        let adaptive = state.adaptive.as_ref();
+        let fixed = self.options.limits.concurrency;
+        let places = adaptive.map_or(fixed, |adaptive| adaptive.places(fixed, self.busy()));
+        Load {
+            running: admission.running(),
+            waiting: admission.waiting(),
+            places,
+            binds: places < fixed,
+            adaptive: adaptive.map(Adaptive::view),
+        }
     }
 
-    fn leave(&self) {
+    /// A call is past its Head and goes on: what comes of it now says nothing of how much is computed.
+    fn streams(&self, permit: &Permit, now: Timestamp, good: bool) {
         let mut state = self.state.lock();
+        let Some(adaptive) = &mut state.adaptive else { return };
+        if good {
+            adaptive.answered(now.since(permit.since), permit.in_flight, self.busy(), None);
+        }
+        adaptive.streams();
+        self.govern(&mut state, now);
+    }
+
+    fn leave(&self, permit: &Permit) {
+        let mut state = self.state.lock();
+        if let Some(adaptive) = &mut state.adaptive {
+            if let Some((now, cpu)) = permit.answered {
+                adaptive.answered(now.since(permit.since), permit.in_flight, self.busy(), cpu);
+            }
+            permit.streams.then(|| adaptive.streamed());
+        }
         // Without a waiter nobody asks what time it is.
         let now = if state.admission.waiting() > 0 { self.clock.now() } else { Timestamp::ZERO };
         state.admission.leave(now);
+        self.govern(&mut state, now);
         state.tell();
+    }
+}
+
+impl Permit {
+    /// The Head is decided, and the answer goes on. `good`: it says how long such calls take.
+    pub fn streams(&mut self, now: Timestamp, good: bool) {
+        if self.gate.adapts() && !self.streams {
+            self.streams = true;
+            self.gate.streams(self, now, good);
+        }
+    }
+
+    /// The whole of it was answered. `cpu`: what it computed, where that is known.
+    pub fn answered(&mut self, now: Timestamp, cpu: Option<Duration>) {
+        if !self.streams {
+            self.answered = Some((now, cpu));
+        }
     }
 }
 
@@ -153,11 +259,13 @@ fn overloaded(after: Duration, why: &str) -> Fault {
 
 impl Waiting {
     fn claim(&mut self) -> Permit {
+        let now = if self.gate.adapts() { self.gate.clock.now() } else { Timestamp::ZERO };
+        let mut state = self.gate.state.lock();
         if let Some(ticket) = self.ticket.take() {
-            let claimed = self.gate.state.lock().admission.claim(ticket);
+            let claimed = state.admission.claim(ticket);
             debug_assert!(claimed, "woken without a place");
         }
-        Permit(Arc::clone(&self.gate))
+        self.gate.permit(&state, now)
     }
 }
 
@@ -174,174 +282,6 @@ impl Drop for Waiting {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.leave();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{future::poll_fn, pin::Pin, task::Poll};
-
-    use weft_types::{ManualClock, Priority};
-
-    use super::*;
-
-    const WAIT: Duration = Duration::from_secs(5);
-    const MS: fn(u64) -> Duration = Duration::from_millis;
-
-    fn gate(concurrency: u32, queue: u32) -> (Arc<Gate>, Arc<ManualClock>) {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_nanos(1_000_000_000_000)));
-        let limits = Limits { concurrency, queue, wait: WAIT };
-        let options = GateOptions { limits, shedding: codel::Options::default() };
-        (Gate::new(options, Arc::clone(&clock) as _), clock)
-    }
-
-    type Entering<'a> = Pin<Box<dyn Future<Output = Result<Permit, Fault>> + Send + 'a>>;
-
-    fn enter<'a>(gate: &'a Arc<Gate>, clock: &ManualClock, priority: Priority) -> Entering<'a> {
-        Box::pin(gate.enter(clock.now(), Timestamp::MAX, Who { priority, tenant: 0 }))
-    }
-
-    async fn once(entering: &mut Entering<'_>) -> Option<Result<Permit, Fault>> {
-        poll_fn(|cx| match entering.as_mut().poll(cx) {
-            Poll::Ready(out) => Poll::Ready(Some(out)),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
-    }
-
-    /// Enters and waits.
-    async fn queued<'a>(gate: &'a Arc<Gate>, clock: &ManualClock, priority: Priority) -> Entering<'a> {
-        let mut entering = enter(gate, clock, priority);
-        assert!(once(&mut entering).await.is_none(), "it waits");
-        entering
-    }
-
-    fn refused(out: Option<Result<Permit, Fault>>) -> Fault {
-        out.expect("decided").map(drop).expect_err("refused")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_place_passes_to_the_first_in_line() {
-        let (gate, clock) = gate(1, 2);
-        let first = gate.try_enter().expect("open");
-        assert!(gate.try_enter().is_none());
-        let mut next = queued(&gate, &clock, Priority::Default).await;
-        let mut last = queued(&gate, &clock, Priority::Default).await;
-        assert_eq!(gate.load(), (1, 2));
-        drop(first);
-        assert!(gate.try_enter().is_none(), "no newcomer overtakes");
-        let next = once(&mut next).await.expect("woken").expect("admitted");
-        assert!(once(&mut last).await.is_none());
-        drop(next);
-        last.await.expect("admitted");
-        assert_eq!(gate.load(), (0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_queue_sheds_and_a_long_wait_ends() {
-        let (gate, clock) = gate(1, 1);
-        let _inside = gate.try_enter().expect("open");
-        let waiting = queued(&gate, &clock, Priority::Default).await;
-        let shed = refused(once(&mut enter(&gate, &clock, Priority::Default)).await);
-        assert_eq!((shed.code, shed.ran), (code::OVERLOADED, Ran::No));
-        assert!(matches!(shed.retry, Retry::After(_)));
-        // Tokio's time moves on by itself where there is nothing else to do.
-        let late = waiting.await.map(drop).expect_err("nobody left");
-        assert_eq!(late.code, code::OVERLOADED);
-        assert_eq!(gate.load(), (1, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_has_no_time_left_is_told_so() {
-        let (gate, clock) = gate(1, 1);
-        let _inside = gate.try_enter().expect("open");
-        let deadline = clock.now().saturating_add(MS(10));
-        let late = gate.enter(clock.now(), deadline, Who::default()).await.map(drop).expect_err("nobody left");
-        assert_eq!((late.code, gate.load()), (code::DEADLINE_EXCEEDED, (1, 0)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_gives_up_while_being_woken_passes_the_place_on() {
-        let (gate, clock) = gate(1, 2);
-        let inside = gate.try_enter().expect("open");
-        let quitter = queued(&gate, &clock, Priority::Default).await;
-        let patient = queued(&gate, &clock, Priority::Default).await;
-        drop(inside);
-        drop(quitter);
-        patient.await.expect("the place was passed on");
-        assert_eq!(gate.load(), (0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_important_are_served_first_and_the_others_make_way() {
-        let (gate, clock) = gate(1, 2);
-        let inside = gate.try_enter().expect("open");
-        let mut batch = queued(&gate, &clock, Priority::Batch).await;
-        let mut plain = queued(&gate, &clock, Priority::Default).await;
-        let mut urgent = queued(&gate, &clock, Priority::Interactive).await;
-        let shed = refused(once(&mut batch).await);
-        assert_eq!((shed.code, shed.detail.as_str()), (code::OVERLOADED, said(Why::Full)));
-        assert!(matches!(shed.retry, Retry::After(_)));
-        drop(inside);
-        assert!(once(&mut plain).await.is_none());
-        drop(once(&mut urgent).await.expect("woken").expect("admitted"));
-        plain.await.expect("admitted after it");
-        assert_eq!(gate.load(), (0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn in_a_standing_queue_the_late_are_shed_and_the_last_is_served() {
-        let (gate, clock) = gate(1, 100);
-        let mut inside = gate.try_enter().expect("open");
-        let mut line = Vec::new();
-        let (mut served, mut shed) = (0, 0);
-        // Two come for each that leaves, every 20 ms.
-        for _ in 0..50 {
-            line.push(queued(&gate, &clock, Priority::Default).await);
-            line.push(queued(&gate, &clock, Priority::Default).await);
-            clock.advance(MS(20));
-            drop(inside);
-            let mut place = None;
-            let mut waits = Vec::new();
-            for mut entering in line {
-                match once(&mut entering).await {
-                    Some(Ok(permit)) => place = Some(permit),
-                    Some(Err(fault)) => {
-                        assert_eq!(fault.code, code::OVERLOADED);
-                        shed += 1;
-                    }
-                    None => waits.push(entering),
-                }
-            }
-            line = waits;
-            inside = match place {
-                Some(permit) => {
-                    served += 1;
-                    permit
-                }
-                None => gate.try_enter().expect("all were late, and the place is free"),
-            };
-        }
-        assert!(shed > 30 && served > 0, "{served} served, {shed} shed");
-        assert!(line.len() < 20, "the queue does not stand: {} wait", line.len());
-        drop((inside, line));
-        assert_eq!(gate.load(), (0, 0));
-    }
-
-    #[test]
-    fn tenants_are_told_apart() {
-        let context = |tenant: Option<&str>| {
-            let target = weft_types::Target {
-                application: weft_types::Name::new("a").expect("a name"),
-                revision: weft_types::Digest([0; 32]),
-                component: weft_types::Name::new("b").expect("a name"),
-                function: None,
-            };
-            Context { tenant: weft_types::Tenant(tenant.map(Arc::from)), ..Context::anonymous(target) }
-        };
-        let tenant = |name| who(&context(name)).tenant;
-        assert!(tenant(None) == tenant(None) && tenant(Some("x")) == tenant(Some("x")));
-        assert!(tenant(Some("x")) != tenant(Some("y")) && tenant(None) != tenant(Some("x")));
+        self.gate.leave(self);
     }
 }

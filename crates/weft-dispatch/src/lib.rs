@@ -15,7 +15,7 @@ mod objectives;
 mod stage;
 
 pub use dispatch::Dispatch;
-pub use gate::{Gate, GateOptions, Permit, who};
+pub use gate::{Gate, GateOptions, Load, Permit, who};
 pub use guard::Guard;
 pub use objectives::{Objectives, Standing};
 pub use stage::{Stage, StageOptions};

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What stands before a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StageOptions {
     pub gate: GateOptions,
     /// `None`: there is none.

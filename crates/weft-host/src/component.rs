@@ -18,6 +18,7 @@ use weft_types::{
 use crate::{
     body::{self, HttpBody},
     call::Call,
+    cores::Computing,
     engine::{Host, Shared},
     exchange::{Exchange, Finished, Run},
     grants::Isolation,
@@ -187,6 +188,11 @@ impl Component {
     }
 
     /// Where a guest that computes for long goes on.
+    /// Its part in what keeps the node's cores busy.
+    pub fn computing(&self) -> Arc<Computing> {
+        Arc::clone(&self.lent.computing)
+    }
+
     pub(crate) fn away(&self) -> Option<&tokio::runtime::Handle> {
         self.host.away.as_ref()
     }

@@ -18,6 +18,7 @@ use weft_types::Clock;
 
 use crate::{
     cache::CodeCache,
+    cores::Cores,
     guest::Guest,
     services::{self, Services},
 };
@@ -81,9 +82,12 @@ impl Host {
         let plain = side(&options, false)?;
         let concurrent = side(&options, true)?;
         let stop = Arc::new(AtomicBool::new(false));
-        spawn_ticker([plain.engine.clone(), concurrent.engine.clone()], Arc::clone(&stop));
+        let number = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = Arc::new(Cores::new(u32::try_from(number).unwrap_or(u32::MAX)));
+        spawn_ticker([plain.engine.clone(), concurrent.engine.clone()], Arc::clone(&stop), Arc::clone(&cores));
         let HostOptions { clock, memory_max, services, away, .. } = options;
-        Ok(Self(Arc::new(Shared { plain, concurrent, clock, memory_max, services: services.into(), away, stop })))
+        let services = services::Ready::new(services, Arc::clone(&cores));
+        Ok(Self(Arc::new(Shared { plain, concurrent, clock, memory_max, services, away, stop })))
     }
 }
 
@@ -146,10 +150,12 @@ fn pool(options: &HostOptions) -> PoolingAllocationConfig {
 }
 
 /// An OS thread of its own, because a guest that never yields must not be able to stop the clock.
-fn spawn_ticker(engines: [Engine; 2], stop: Arc<AtomicBool>) {
+fn spawn_ticker(engines: [Engine; 2], stop: Arc<AtomicBool>, cores: Arc<Cores>) {
     let tick = move || {
+        let mut mean = 0.0;
         while !stop.load(Ordering::Relaxed) {
             std::thread::sleep(TICK);
+            cores.tick(&mut mean);
             engines.iter().for_each(Engine::increment_epoch);
         }
     };

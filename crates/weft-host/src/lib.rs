@@ -11,6 +11,7 @@ mod body;
 mod cache;
 mod call;
 mod component;
+mod cores;
 mod engine;
 mod exchange;
 mod grants;
@@ -27,6 +28,7 @@ mod services;
 mod worker;
 
 pub use component::{Component, Stats};
+pub use cores::Computing;
 pub use engine::{Host, HostOptions};
 pub use grants::{Folder, Grants, Isolation, Limits};
 pub use load::{ComponentSpec, Handler, LoadError, Source};

@@ -76,6 +76,7 @@ impl ResourceLimiter for Memory {
 pub(crate) fn on_tick(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> {
     find_caller(&mut store)?;
     let guest = store.data();
+    guest.lent().computing.computes();
     let Some(call) = guest.call() else { return Ok(UpdateDeadline::Yield(1)) };
     let now = call.clock.now();
     if let Some(worker) = guest.worker() {

@@ -284,13 +284,13 @@ impl Application {
             Forward::To(name) => {
                 let upstream = self.upstreams.get(name)?.clone();
                 let levels = [("application", &application), ("upstream", &upstream.patch())];
-                let policy = weft_traffic::Policy::resolve(&levels).policy;
-                Some(Destination { name: name.to_string(), upstream, policy })
+                let resolution = weft_traffic::Policy::resolve(&levels);
+                Some(Destination { name: name.to_string(), upstream, resolution })
             }
             Forward::Endpoints(urls) => {
                 let levels = [("application", &application), ("route", &Patch::from(&route.policy))];
-                let policy = weft_traffic::Policy::resolve(&levels).policy;
-                Some(Destination { name: called(urls), upstream: Upstream::plain(urls), policy })
+                let resolution = weft_traffic::Policy::resolve(&levels);
+                Some(Destination { name: called(urls), upstream: Upstream::plain(urls), resolution })
             }
         }
     }

@@ -12,7 +12,7 @@ pub use crate::auth::Auth;
 use crate::{
     auth::AuthUse,
     feature::{Cache, Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
-    policy::{Breaker, PriorityWord, RateLimit, Retry, Shedding},
+    policy::{Adaptive, Breaker, PriorityWord, RateLimit, Retry, Shedding},
     slo::Slo,
     split::{MirrorWritten, SplitArm, StickyBy},
     upstream::{Upstream, Written},
@@ -118,6 +118,9 @@ pub struct Policy {
     #[schemars(extend("default" = "default"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<PriorityWord>,
+    /// How far below `concurrency` calls at once are held while there is too much to do. Not on a route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<Adaptive>,
     /// When the queue of a component counts as standing. Not on a route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shedding: Option<Shedding>,
@@ -445,6 +448,7 @@ impl From<&Policy> for weft_traffic::Patch {
             queue: policy.queue,
             sockets: policy.sockets,
             priority: policy.priority.map(Into::into),
+            adaptive: policy.adaptive.unwrap_or_default().into(),
             shedding: policy.shedding.unwrap_or_default().into(),
             retry: policy.retry.unwrap_or_default().into(),
             breaker: policy.breaker.unwrap_or_default().into(),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weft_traffic::{
     gcra,
-    policy::{BreakerPatch, RateLimitPatch, RetryPatch, SheddingPatch},
+    policy::{AdaptivePatch, BreakerPatch, RateLimitPatch, RetryPatch, SheddingPatch},
 };
 use weft_types::Priority;
 
@@ -45,8 +45,26 @@ pub enum RateBy {
     Tenant,
 }
 
+/// The limit on calls at once that is found from how long calls take, below `concurrency`. A component's binds while the
+/// node's cores are all in use: calls that wait are never held back by it. An upstream has one where this table is
+/// said, and it always binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "policy.adaptive"))]
+pub struct Adaptive {
+    /// `false`: only `concurrency` holds.
+    #[schemars(extend("default" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The limit is never above; never below twice the node's cores.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+}
+
 /// Shedding of a standing queue: calls that wait longer than twice the target are shed, and the last to come is served
-/// first. Without this table a queue is shed only when it is full.
+/// first. Without this table a queue before the `adaptive` limit is shed so, and one before `concurrency` only when it
+/// is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("x-table" = "policy.shedding"))]
@@ -142,6 +160,12 @@ impl From<PriorityWord> for Priority {
             PriorityWord::Interactive => Self::Interactive,
             PriorityWord::Health => Self::Health,
         }
+    }
+}
+
+impl From<Adaptive> for AdaptivePatch {
+    fn from(Adaptive { enabled, max }: Adaptive) -> Self {
+        Self { enabled, max }
     }
 }
 

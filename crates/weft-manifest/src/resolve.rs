@@ -349,6 +349,7 @@ impl Resolver<'_> {
         let of_callee = [
             ("concurrency", policy.concurrency.is_some()),
             ("queue", policy.queue.is_some()),
+            ("adaptive", policy.adaptive.is_some() && !matches!(callee, Callee::Own)),
             ("shedding", policy.shedding.is_some()),
             ("breaker", policy.breaker.is_some() && !matches!(callee, Callee::Own)),
         ];

@@ -7,10 +7,7 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
-use weft_traffic::{
-    Patch,
-    policy::{BalancePatch, Policy as Resolved},
-};
+use weft_traffic::{Patch, Resolution, policy::BalancePatch};
 use weft_types::Name;
 
 use crate::{
@@ -202,7 +199,7 @@ pub struct Destination {
     pub name: String,
     pub upstream: Upstream,
     /// Of the upstream, not of the route.
-    pub policy: Resolved,
+    pub resolution: Resolution,
 }
 
 /// As a route names it: the name of an upstream, or endpoints.

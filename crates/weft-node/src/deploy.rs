@@ -216,7 +216,7 @@ impl Node {
             None => {
                 let (clock, random) = (Arc::clone(&self.telemetry.clock), Arc::clone(&self.senses.random));
                 let guard = options.breaker.map(|breaker| Guard::new(breaker, Arc::clone(&clock), random));
-                (Gate::new(options.gate, clock), guard)
+                (Gate::new(options.gate, clock, Some(component.computing())), guard)
             }
         };
         let objectives = promised.map(|promised| self.objectives(&spec, &promised.objectives()));

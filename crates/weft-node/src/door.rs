@@ -3,9 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use weft_dispatch::{Dispatch, Gate, GateOptions, who};
+use weft_dispatch::{Dispatch, Gate, GateOptions, Permit, who};
 use weft_types::{
-    Class, Clock, End, Fault, Invocation, Invoke, Name, Outcome, Pending, Ran, Reply, Target, Usage, code,
+    Class, Clock, Context, End, Fault, Invocation, Invoke, Name, Outcome, Pending, Ran, Reply, Target, Timestamp, Usage,
+    code,
 };
 use weft_upstream::{Call, Checking, Endpoint, Options, Senses, Upstream};
 
@@ -18,7 +19,7 @@ pub struct UpstreamSpec {
 }
 
 /// What all callers of an upstream share, and by which a later revision finds it again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct UpstreamShared {
     pub application: Name,
     /// What people call it.
@@ -82,29 +83,28 @@ impl Invoke for Door {
 impl Gated {
     pub(crate) fn new(shared: UpstreamShared, senses: Senses) -> Arc<Self> {
         let clock = Arc::clone(&senses.clock);
-        let gate = Gate::new(shared.gate, Arc::clone(&clock));
+        let gate = Gate::new(shared.gate, Arc::clone(&clock), None);
         let upstream = Arc::new(Upstream::new(&shared.endpoints, shared.options.clone(), senses));
         let _checking = Checking::start(&upstream);
         Arc::new(Self { shared, gate, upstream, _checking, clock })
     }
 
     async fn run(&self, call: Invocation, by: Call) -> Outcome {
-        let permit = match self.gate.try_enter() {
-            Some(permit) => permit,
-            None => {
-                let entered = self.gate.enter(self.clock.now(), call.deadline, who(&call.context));
-                match Box::pin(entered).await {
-                    Ok(permit) => permit,
-                    Err(fault) => {
-                        let class = if fault.code == code::OVERLOADED { Class::Shed } else { Class::Failure };
-                        return Outcome::failed(fault, class);
-                    }
-                }
+        let mut permit = match self.enter(call.deadline, &call.context).await {
+            Ok(permit) => permit,
+            Err(fault) => {
+                let class = if fault.code == code::OVERLOADED { Class::Shed } else { Class::Failure };
+                return Outcome::failed(fault, class);
             }
         };
         let (application, upstream) = (self.shared.application.clone(), Arc::clone(&self.shared.name));
         let (id, trace) = (call.id, call.trace.trace);
         let Outcome { reply, class, end } = self.upstream.call(call, by).await;
+        if self.gate.adapts() {
+            // Also the deadline says how long such calls take.
+            let late = reply.as_ref().err().is_some_and(|fault| fault.code == code::DEADLINE_EXCEEDED);
+            permit.streams(self.clock.now(), class == Class::Ok || late);
+        }
         // A WebSocket lasts for hours, and is bounded by its route: it takes no place from calls.
         let switched = matches!(&reply, Ok(Reply::Http(response)) if response.status().as_u16() == 101);
         let permit = (!switched).then_some(permit);
@@ -119,6 +119,14 @@ impl Gated {
             }
         });
         Outcome { reply, class, end: End::Now(Usage::default()) }
+    }
+
+    async fn enter(&self, deadline: Timestamp, context: &Context) -> Result<Permit, Fault> {
+        let now = if self.gate.adapts() { self.clock.now() } else { Timestamp::ZERO };
+        match self.gate.try_enter(now) {
+            Some(permit) => Ok(permit),
+            None => Box::pin(self.gate.enter(self.clock.now(), deadline, who(context))).await,
+        }
     }
 }
 

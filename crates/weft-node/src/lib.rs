@@ -15,6 +15,7 @@ mod guest_spans;
 mod identity;
 mod keeper;
 mod levels;
+mod limits;
 mod load;
 mod lower;
 mod metered;

@@ -12,7 +12,11 @@ use std::{
 use weft_dispatch::{GateOptions, StageOptions};
 use weft_host::{ComponentSpec, Grants, Isolation, Limits, OutboundRules, Source};
 use weft_manifest::{Application, Destination, Outbound, Scheme};
-use weft_traffic::Policy;
+use weft_traffic::{
+    Resolution,
+    adaptive::{self, Binds},
+    codel,
+};
 use weft_types::{Digest, Name};
 use weft_upstream::{Call, Endpoint, Health, Options};
 
@@ -69,7 +73,7 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
         let resolution = application.component_policy(name);
         // A component that fails is an answer of the application's own: it is broken off where somebody asks for it.
         let breaker = resolution.says("breaker").then(|| resolution.policy.breaker.options()).flatten();
-        let stage = StageOptions { gate: gate_of(&resolution.policy), breaker };
+        let stage = StageOptions { gate: gate_of(&resolution, Binds::Busy), breaker };
         let spec = ComponentSpec {
             application: application.name.clone(),
             component: name.clone(),
@@ -91,9 +95,22 @@ pub fn lower(application: &Arc<Application>, revision: Digest, sources: &Sources
     }
 }
 
-fn gate_of(policy: &Policy) -> GateOptions {
+/// What computes here is held to what the cores can do. What computes elsewhere is where somebody asks for it.
+fn gate_of(resolution: &Resolution, binds: Binds) -> GateOptions {
+    let policy = &resolution.policy;
     let limits = weft_traffic::Limits { concurrency: policy.concurrency, queue: policy.queue, wait: QUEUE_WAIT };
-    GateOptions { limits, shedding: policy.shedding.options() }
+    let shedding = policy.shedding.options();
+    // A queue that stands because of the adaptive limit is shed unless somebody says otherwise; one before places that
+    // somebody has counted is what was asked for.
+    let adapted = if resolution.says("shedding") { shedding } else { codel::Options::default() };
+    let wanted = binds == Binds::Busy || resolution.says("adaptive");
+    let gradient = policy.adaptive.options(cores()).filter(|_| wanted);
+    let adaptive = gradient.map(|gradient| adaptive::Options { gradient, binds, shedding: adapted });
+    GateOptions { limits, shedding, adaptive }
+}
+
+fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 /// The upstreams that routes are passed on to, as arms of a split and as mirrors too.
@@ -120,14 +137,14 @@ fn shared(application: &Application, to: Destination, secrets: &Granted) -> Upst
         roots: security.roots,
         identity: security.identity,
         health: to.upstream.health.as_ref().and_then(health_of),
-        ..Options::of(&to.policy)
+        ..Options::of(&to.resolution.policy)
     };
     UpstreamShared {
         application: application.name.clone(),
         name: to.name.into(),
         endpoints: to.upstream.endpoints.iter().filter_map(endpoint).collect(),
         options,
-        gate: gate_of(&to.policy),
+        gate: gate_of(&to.resolution, Binds::Always),
     }
 }
 

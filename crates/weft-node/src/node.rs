@@ -39,7 +39,7 @@ use crate::{
     guest_spans::Spans,
     identity::Providers,
     keeper::Keeper,
-    levels,
+    levels, limits,
     metered::Metered,
     observe::{RouteMeters, Watcher},
     secrets::{SecretError, Secrets},
@@ -280,6 +280,7 @@ impl Node {
             refuses,
         });
         node.telemetry.metrics.upstreams(Arc::new(upstreams::Read(Arc::downgrade(&node))));
+        node.telemetry.metrics.limits(Arc::new(limits::Read(Arc::downgrade(&node))));
         node.telemetry.metrics.levels(Arc::new(levels::Read(Arc::downgrade(&node))));
         let idle = Idle { instances: config.instance_idle, code: config.code_idle, code_max: config.code_max };
         Ok(Closed { node, doors, gateway, idle })

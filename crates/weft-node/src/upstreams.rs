@@ -13,6 +13,7 @@ use weft_types::Timestamp;
 use crate::{
     deploy::{Running, World},
     door::Gated,
+    limits,
     node::Node,
 };
 
@@ -30,7 +31,7 @@ impl Running {
 }
 
 pub(crate) fn status(gated: &Gated) -> UpstreamStatus {
-    let (active, waiting) = gated.gate.load();
+    let load = gated.gate.load();
     let seen = gated.upstream.status();
     let endpoint = |view: &View| EndpointStatus {
         address: view.address.to_string(),
@@ -45,8 +46,10 @@ pub(crate) fn status(gated: &Gated) -> UpstreamStatus {
     let breaker = seen.breaker.map(|view| breaker(&view, seen.now));
     UpstreamStatus {
         name: gated.shared.name.to_string(),
-        active: active.into(),
-        waiting: waiting.into(),
+        active: load.running.into(),
+        waiting: load.waiting.into(),
+        places: load.places.into(),
+        adaptive: limits::status(&load),
         retries: seen.retries,
         retries_refused: seen.retries_refused,
         breaker,
@@ -114,7 +117,7 @@ fn readings(world: &World) -> Vec<UpstreamReading> {
 }
 
 fn reading(gated: &Gated) -> UpstreamReading {
-    let (active, waiting) = gated.gate.load();
+    let load = gated.gate.load();
     let seen = gated.upstream.status();
     let endpoint = |view: &View| EndpointReading {
         endpoint: Arc::clone(&view.address),
@@ -129,8 +132,9 @@ fn reading(gated: &Gated) -> UpstreamReading {
         upstream: Arc::clone(&gated.shared.name),
         retries: seen.retries,
         retries_refused: seen.retries_refused,
-        active: active.into(),
-        waiting: waiting.into(),
+        active: load.running.into(),
+        waiting: load.waiting.into(),
+        places: load.places.into(),
         breaker: seen.breaker.map(|view| BreakerReading {
             state: view.state.as_str(),
             opens: view.opens,
@@ -145,6 +149,7 @@ fn add(to: &mut UpstreamReading, one: &UpstreamReading) {
     to.retries_refused += one.retries_refused;
     to.active += one.active;
     to.waiting += one.waiting;
+    to.places += one.places;
     if let (Some(known), Some(other)) = (&mut to.breaker, one.breaker) {
         known.opens += other.opens;
         known.refused += other.refused;

@@ -85,11 +85,12 @@ impl Table {
             }
             let spec = &found.route.spec;
             first.policy = spec.origins.iter().map(origin).collect();
-            if matches!(spec.action, Action::Upstream(_)) {
-                first.policy.extend(
-                    spec.policy.unsaid(&["retry", "breaker", "hedge", "balance"], &spec.origins).iter().map(origin),
-                );
-            }
+            let parts: &[&str] = match spec.action {
+                Action::Upstream(_) => &["retry", "breaker", "hedge", "balance"],
+                Action::Component(_) => &["adaptive"],
+                _ => &[],
+            };
+            first.policy.extend(spec.policy.unsaid(parts, &spec.origins).iter().map(origin));
         }
         Explanation { request, miss: found.err().map(|miss| miss_text(&miss)), candidates, omitted }
     }

@@ -12,7 +12,8 @@
 //! A *round* is as many answers as the limit is high: so many calls were sent before the last change could show. Who
 //! changes the limit at each answer changes it many times for one cause, and it swings between its bounds.
 //!
-//! Two things are stricter than the original, since a long overload defeats it:
+//! Four things differ from the original. Two are stricter, since a long overload defeats it; two spare components that
+//! wait, since a call that waits takes no core from another:
 //!
 //! * **What is slow because the limit is in use is not usual.** The original learns the overload within 600 answers,
 //!   finds it usual, and goes on to its maximum. Here longer times are learnt only while the limit is not in use, or at
@@ -20,6 +21,10 @@
 //!   A component that is slow for want of cores gains nothing by more calls at once. Shorter times are learnt always.
 //! * **The headroom is at most an eighth of the limit.** On two cores the floor is 4, and 4 more would double the time
 //!   of every call.
+//! * **The floor counts calls that compute, not calls that wait.** Of calls that take 31 ms and compute for one of them,
+//!   31 times as many keep a core busy: the floor is as many times higher.
+//! * **What ran well together may run together again.** A round of more calls than the limit, which its owner let in
+//!   because the cores had time, and whose times were as usual, raises the limit to their number.
 
 use std::time::Duration;
 
@@ -67,6 +72,8 @@ pub struct View {
     pub limit: u32,
     /// The long average; zero before the first answer.
     pub usual: Duration,
+    /// The limit does not fall below; more than `min` where calls wait for longer than they compute.
+    pub floor: u32,
     /// The last answer's gradient: below 1 the limit falls.
     pub gradient: f64,
 }
@@ -80,6 +87,8 @@ pub struct Sample {
     pub in_flight: u32,
     /// Whether the node's cores had all been in use meanwhile.
     pub busy: bool,
+    /// What of it was computing; `None`: not known, as for a call to another service.
+    pub cpu: Option<Duration>,
 }
 
 /// The state. Constant work, no allocation.
@@ -89,6 +98,9 @@ pub struct Gradient {
     limit: f64,
     /// The long average. Nanoseconds.
     usual: f64,
+    /// The long average of what calls compute, over `known` calls at most [`Options::window`]. Nanoseconds.
+    cpu: f64,
+    known: u32,
     /// Answers that were averaged plainly so far: at most [`WARM_UP`].
     warm: u32,
     gradient: f64,
@@ -114,7 +126,7 @@ impl Gradient {
     /// Starts at the floor, where the first times are the truest.
     pub fn new(options: Options) -> Self {
         let limit = f64::from(options.min.max(1));
-        Self { options, limit, usual: 0.0, warm: 0, gradient: 1.0, round: Round::default() }
+        Self { options, limit, usual: 0.0, cpu: 0.0, known: 0, warm: 0, gradient: 1.0, round: Round::default() }
     }
 
     /// Calls that may run at once: whole, from `min` to `max`.
@@ -124,7 +136,18 @@ impl Gradient {
     }
 
     pub fn view(&self) -> View {
-        View { limit: self.limit(), usual: Duration::from_nanos(self.usual as u64), gradient: self.gradient }
+        let usual = Duration::from_nanos(self.usual as u64);
+        View { limit: self.limit(), usual, floor: self.floor(), gradient: self.gradient }
+    }
+
+    /// As many calls as keep twice the cores busy.
+    fn floor(&self) -> u32 {
+        let least = self.options.min.max(1);
+        if self.known < WARM_UP || self.warm < WARM_UP {
+            return least;
+        }
+        let waits = (self.usual / self.cpu.max(1.0)).max(1.0);
+        ((f64::from(least) * waits) as u32).min(self.options.max.max(least))
     }
 
     /// A call ended. Not for what was shed or refused. Answers the limit that holds now.
@@ -134,6 +157,10 @@ impl Gradient {
         *busy += u32::from(sample.busy);
         *in_flight_max = sample.in_flight.max(*in_flight_max);
         *sum += (sample.took.as_nanos() as f64).max(1.0);
+        if let Some(cpu) = sample.cpu {
+            self.known = (self.known + 1).min(self.options.window.max(1));
+            self.cpu += (cpu.as_nanos() as f64 - self.cpu) / f64::from(self.known);
+        }
         if self.round.answers >= self.limit().max(ROUND_MIN) {
             let round = std::mem::take(&mut self.round);
             self.turn(round);
@@ -145,9 +172,13 @@ impl Gradient {
         let recent = round.sum / f64::from(round.answers);
         // A limit that is not used was not tested either.
         let used = f64::from(round.in_flight_max) >= self.limit / 2.0;
+        let warm = self.warm >= WARM_UP;
         self.learn(recent, used, &round);
         if used {
             self.gradient = (self.options.tolerance * self.usual / recent).clamp(0.5, 1.0);
+            if warm && self.gradient >= 1.0 && !round.was_busy() {
+                self.limit = self.limit.max(f64::from(round.in_flight_max));
+            }
             self.follow();
         }
     }
@@ -156,19 +187,17 @@ impl Gradient {
         let headroom = f64::from(self.options.headroom).min(self.limit / 8.0);
         let aim = self.limit * self.gradient + headroom;
         let next = self.limit * (1.0 - self.options.smoothing) + aim * self.options.smoothing;
-        let floor = f64::from(self.options.min.max(1));
-        self.limit = next.min(f64::from(self.options.max)).max(floor);
+        self.limit = next.min(f64::from(self.options.max)).max(f64::from(self.floor()));
     }
 
     fn learn(&mut self, recent: f64, used: bool, round: &Round) {
-        let floor = self.options.min.max(1);
-        let busy = round.busy * 2 >= round.answers;
+        let busy = round.was_busy();
         let answers = f64::from(round.answers);
         if self.warm < WARM_UP {
-            let alone = if busy { alone(recent, round.in_flight_max, floor) } else { recent };
+            let alone = if busy { alone(recent, round.in_flight_max, self.options.min) } else { recent };
             self.warm += round.answers;
             self.usual += (alone - self.usual) * answers / f64::from(self.warm);
-        } else if recent < self.usual || !used || (self.limit() <= floor && !busy) {
+        } else if recent < self.usual || !used || (self.limit() <= self.floor() && !busy) {
             let share = answers * 2.0 / (f64::from(self.options.window) + 1.0);
             self.usual += (recent - self.usual) * share.min(1.0);
         }
@@ -179,9 +208,15 @@ impl Gradient {
     }
 }
 
-/// How long a call would have taken with a core to itself. The floor is twice the cores.
-fn alone(took: f64, running: u32, floor: u32) -> f64 {
-    let cores = (f64::from(floor) / 2.0).max(1.0);
+impl Round {
+    fn was_busy(&self) -> bool {
+        self.busy * 2 >= self.answers
+    }
+}
+
+/// How long a call would have taken with a core to itself. The least limit is twice the cores.
+fn alone(took: f64, running: u32, least: u32) -> f64 {
+    let cores = (f64::from(least) / 2.0).max(1.0);
     took * cores / f64::from(running).max(cores)
 }
 
@@ -202,7 +237,7 @@ mod tests {
     }
 
     fn record(limit: &mut Gradient, took: Duration, in_flight: u32) -> u32 {
-        limit.record(Sample { took, in_flight, busy: false })
+        limit.record(Sample { took, in_flight, busy: false, cpu: None })
     }
 
     #[test]
@@ -211,11 +246,39 @@ mod tests {
         assert_eq!(limit.limit(), 4);
         for _ in 0..8 {
             let before = limit.limit();
-            feed(&mut limit, 500, MS(10), 200);
+            (0..500).for_each(|_| _ = record(&mut limit, MS(10), before));
             assert!(limit.limit() > before, "it grows: {:?}", limit.view());
         }
         feed(&mut limit, 40_000, MS(10), 200);
         assert_eq!(limit.limit(), 200);
+    }
+
+    #[test]
+    fn what_ran_well_together_may_run_together_and_what_filled_the_cores_may_not() {
+        let mut limit = gradient(2);
+        feed(&mut limit, 20, MS(10), 1);
+        feed(&mut limit, 4, MS(10), 90);
+        assert!(limit.limit() >= 90, "{:?}", limit.view());
+        let mut busy = gradient(2);
+        feed(&mut busy, 20, MS(10), 1);
+        for _ in 0..4 {
+            busy.record(Sample { took: MS(10), in_flight: 90, busy: true, cpu: None });
+        }
+        assert!(busy.limit() < 10, "{:?}", busy.view());
+    }
+
+    #[test]
+    fn calls_that_wait_are_as_many_as_keep_the_cores_busy() {
+        let overloaded = |cpu| {
+            let mut limit = gradient(2);
+            let mut call = |took, in_flight, busy| _ = limit.record(Sample { took, in_flight, busy, cpu });
+            (0..600).for_each(|_| call(MS(31), 1, false));
+            (0..4_000).for_each(|_| call(MS(310), 200, true));
+            limit.limit()
+        };
+        assert_eq!(overloaded(Some(MS(31))), 4, "computes all the time");
+        assert_eq!(overloaded(None), 4, "nobody knows");
+        assert_eq!(overloaded(Some(MS(1))), 124, "twice two cores' worth of it");
     }
 
     #[test]
@@ -232,7 +295,7 @@ mod tests {
         let mut limit = grown();
         for _ in 0..100_000 {
             let in_flight = limit.limit();
-            limit.record(Sample { took: MS(5 * u64::from(in_flight)), in_flight, busy: true });
+            limit.record(Sample { took: MS(5 * u64::from(in_flight)), in_flight, busy: true, cpu: None });
         }
         assert_eq!(limit.limit(), 4, "{:?}", limit.view());
         let mut slower = grown();
@@ -260,7 +323,7 @@ mod tests {
     }
 
     fn overloaded(limit: &mut Gradient) {
-        limit.record(Sample { took: MS(60), in_flight: 200, busy: true });
+        limit.record(Sample { took: MS(60), in_flight: 200, busy: true, cpu: None });
     }
 
     fn grown() -> Gradient {

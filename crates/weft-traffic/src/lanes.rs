@@ -94,6 +94,10 @@ impl Lanes {
         Self { codel, nodes: Vec::new(), free: Vec::new(), levels: Default::default(), waiting: 0 }
     }
 
+    pub(crate) fn watch(&mut self, codel: codel::Options) {
+        self.codel = codel;
+    }
+
     pub(crate) fn waiting(&self) -> u32 {
         self.waiting
     }

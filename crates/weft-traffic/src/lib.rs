@@ -22,7 +22,7 @@
 //!
 //! [`Admission`] is a concurrency limit with a bounded first-in-first-out queue, as a state machine that says
 //! which waiter to wake. [`PriorityAdmission`] is one that knows priorities and tenants and sheds a standing queue
-//! ([`codel`]); [`gradient`] finds how many calls at once it should let in.
+//! ([`codel`]); [`gradient`] finds how many calls at once it should let in, and [`adaptive`] when that holds.
 //!
 //! # Policies
 //!
@@ -40,6 +40,7 @@
 //! All are state machines: time and random numbers come by argument, so the same inputs give the same bytes.
 //! Each is bounded, says why it decided, and does constant or logarithmic work without allocation on a call.
 
+pub mod adaptive;
 mod admission;
 mod arms;
 pub mod balance;

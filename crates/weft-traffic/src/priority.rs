@@ -189,6 +189,14 @@ impl PriorityAdmission {
         self.fill(now);
     }
 
+    /// Another notion of a standing queue, as when what makes calls wait is another.
+    pub fn watch(&mut self, codel: codel::Options) {
+        if self.codel != codel {
+            self.codel = codel;
+            self.lanes.watch(codel);
+        }
+    }
+
     /// Takes out what somebody must be told; call until `None`.
     #[must_use = "whoever is not told waits for ever"]
     pub fn told(&mut self) -> Option<Told> {

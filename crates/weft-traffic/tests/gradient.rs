@@ -12,7 +12,7 @@ fn settled(capacity: u32) -> u32 {
         let running = limit.limit();
         let slower = f64::from(running.max(capacity)) / f64::from(capacity);
         let took = Duration::from_millis(10).mul_f64(slower);
-        limit.record(Sample { took, in_flight: running, busy: running >= capacity });
+        limit.record(Sample { took, in_flight: running, busy: running >= capacity, cpu: None });
     }
     limit.limit()
 }
@@ -30,17 +30,20 @@ proptest! {
 
     #[test]
     fn bounded_still_when_unused_and_the_same_twice(
-        answers in prop::collection::vec((0u64..u64::MAX / 2, 0u32..400, any::<bool>()), 0..900), cores in 0u32..64,
+        answers in prop::collection::vec((0u64..u64::MAX / 2, 0u32..400, any::<bool>(), any::<Option<u64>>()), 0..900), cores in 0u32..64,
     ) {
         let options = Options::for_cores(cores);
-        let unused = answers.iter().all(|(_, in_flight, _)| *in_flight < options.min / 2);
+        let unused = answers.iter().all(|(_, in_flight, ..)| *in_flight < options.min / 2);
         let (mut one, mut other) = (Gradient::new(options), Gradient::new(options));
-        for (nanos, in_flight, busy) in answers {
+        let mut most = 0;
+        for (nanos, in_flight, busy, cpu) in answers {
+            most = most.max(in_flight);
             let before = one.limit();
-            let sample = Sample { took: Duration::from_nanos(nanos), in_flight, busy };
+            let sample = Sample { took: Duration::from_nanos(nanos), in_flight, busy, cpu: cpu.map(Duration::from_nanos) };
             let after = one.record(sample);
             prop_assert!(after >= options.min && after <= options.max);
-                        prop_assert!(after <= before + 1, "a limit grows by less than one an answer");
+            let grows = (before + 1).max(most + 1).max(one.view().floor);
+            prop_assert!(after <= grows, "by less than one an answer, to what has run, or to its floor");
             prop_assert!(!unused || after == before);
             prop_assert_eq!(after, other.record(sample));
             prop_assert_eq!(one.view(), other.view());

@@ -47,7 +47,12 @@ fn admission_and_its_limit() {
     });
     let mut limit = Gradient::new(gradient::Options::for_cores(2));
     free_of_allocation("gradient", |n| {
-        limit.record(Sample { took: Duration::from_millis(n % 7), in_flight: 9, busy: n % 2 == 0 });
+        limit.record(Sample {
+            took: Duration::from_millis(n % 7),
+            in_flight: 9,
+            busy: n % 2 == 0,
+            cpu: Some(Duration::from_millis(n % 3)),
+        });
     });
 }
 

@@ -1,5 +1,6 @@
 //! Overload in virtual time: open-loop arrivals at up to ten times what a component can do, through CoDel admission and
-//! the adaptive limit; and that without them the same component is lost.
+//! the adaptive limit; and that without them the same component is lost. The limit binds as it does in a gate: while the
+//! cores are seen to be in use, which a look at them every 10 ms tells.
 //!
 //! The component's calls wait, then compute; those that compute share two cores evenly, so that too many at once make
 //! all of them slow. A client gives up after a second, but the work that it asked for is still done.
@@ -10,8 +11,9 @@ use std::{collections::HashMap, time::Duration};
 
 use sim::{Events, Random};
 use weft_traffic::{
-    Admit, Limits, PriorityAdmission, Ticket, Told, Who, codel,
-    gradient::{Gradient, Options, Sample},
+    Admit, Limits, PriorityAdmission, Ticket, Told, Who,
+    adaptive::{Adaptive, Binds, Options},
+    codel, gradient,
 };
 use weft_types::{Priority, Timestamp};
 
@@ -33,6 +35,8 @@ struct Guest {
 impl Guest {
     const COMPUTING: Self = Self { waits: 0, computes: 10_000_000 };
     const WAITING: Self = Self { waits: 30_000_000, computes: 1_000_000 };
+    /// Nothing comes back for ten seconds.
+    const POLLED: Self = Self { waits: 10_000_000_000, computes: 100_000 };
 
     fn capacity_per_s(self) -> f64 {
         (CORES * SECOND) as f64 / self.computes as f64
@@ -55,6 +59,21 @@ enum Event {
     Computes(usize),
     /// The first of those that compute is done, unless others came or went since: then another event says when.
     Done(u64),
+    /// Somebody looks who computes.
+    Tick,
+}
+
+/// How many compute, averaged over some looks, as a node sees it.
+#[derive(Default)]
+struct Seen(f64);
+
+impl Seen {
+    fn look(&mut self, computing: usize) {
+        self.0 += (computing as f64 - self.0) / 4.0;
+    }
+    fn busy(&self) -> bool {
+        self.0 >= 0.6 * CORES as f64
+    }
 }
 
 /// The cores: a clock of work that each computing call gets, which runs slower the more there are.
@@ -78,9 +97,6 @@ impl Cores {
         let (due, _) = self.calls.first()?;
         let share = (self.calls.len() as u64).max(CORES);
         Some(now + (due.saturating_sub(self.work) * share).div_ceil(CORES * 1_000))
-    }
-    fn busy(&self) -> bool {
-        self.calls.len() as u64 >= CORES
     }
 }
 
@@ -107,7 +123,8 @@ impl Outcome {
 struct World {
     guest: Guest,
     load: f64,
-    limit: Option<Gradient>,
+    limit: Option<Adaptive>,
+    seen: Seen,
     admission: PriorityAdmission,
     waiting: HashMap<Ticket, usize>,
     calls: Vec<Call>,
@@ -119,18 +136,16 @@ struct World {
 
 impl World {
     fn run(seed: u64, guest: Guest, load: f64, protected: bool) -> HashMap<Priority, Outcome> {
-        let limit = protected.then(|| Gradient::new(Options::for_cores(CORES as u32)));
-        let codel = if protected {
-            codel::Options::default()
-        } else {
-            codel::Options { target: Duration::MAX / 4, ..codel::Options::default() }
-        };
-        let admission = PriorityAdmission::new(limits(256), codel);
+        let gradient = gradient::Options::for_cores(CORES as u32);
+        let shedding = codel::Options::default();
+        let limit = protected.then(|| Adaptive::new(Options { gradient, binds: Binds::Busy, shedding }));
+        let admission = PriorityAdmission::new(FIXED, NEVER);
         let (waiting, calls, events, judged) = (HashMap::new(), Vec::new(), Events::new(), HashMap::new());
         let (cores, random) = (Cores::default(), Random(seed));
-        let mut world = Self { guest, load, limit, admission, waiting, calls, events, cores, random, judged };
-        world.follow(0);
+        let seen = Seen::default();
+        let mut world = Self { guest, load, limit, seen, admission, waiting, calls, events, cores, random, judged };
         world.events.at(0, Event::Arrive);
+        world.events.at(0, Event::Tick);
         while let Some((now, event)) = world.events.next() {
             match event {
                 Event::Arrive if now < QUIET + LOUD => world.arrive(now),
@@ -138,6 +153,11 @@ impl World {
                 Event::Computes(call) => world.compute(now, call),
                 Event::Done(change) if change == world.cores.changes => world.done(now),
                 Event::Done(_) => {}
+                Event::Tick => {
+                    world.seen.look(world.cores.calls.len());
+                    let again = now < QUIET + LOUD || !world.admission.is_idle();
+                    again.then(|| world.events.at(now + 10_000_000, Event::Tick));
+                }
             }
         }
         assert!(world.admission.is_idle(), "every place was given back");
@@ -145,7 +165,7 @@ impl World {
     }
 
     fn arrive(&mut self, now: u64) {
-        let load = if now < QUIET { 0.3 } else { self.load };
+        let load = if now < QUIET { self.load.min(0.3) } else { self.load };
         let pause = self.random.pause(self.guest.capacity_per_s() * load);
         self.events.at(now + pause, Event::Arrive);
         let priority = if self.random.unit() < 0.02 { Priority::Interactive } else { Priority::Default };
@@ -153,6 +173,7 @@ impl World {
         let (waits, computes) = (self.spread(self.guest.waits), self.spread(self.guest.computes));
         self.calls.push(Call { who, arrived: now, admitted: 0, in_flight: 0, waits, computes });
         self.judge(self.calls.len() - 1, |outcome| outcome.arrived += 1);
+        self.follow(now);
         match self.admission.enter(Timestamp::from_nanos(now), who) {
             Admit::Admit => self.admit(now, self.calls.len() - 1),
             Admit::Queue { ticket, .. } => drop(self.waiting.insert(ticket, self.calls.len() - 1)),
@@ -201,13 +222,13 @@ impl World {
     }
 
     fn done(&mut self, now: u64) {
-        let busy = self.cores.busy();
         self.cores.advance(now);
         let Some((_, at)) = self.cores.calls.pop_first() else { return };
-        let Call { arrived, admitted, in_flight, .. } = self.calls[at];
+        let Call { arrived, admitted, in_flight, computes, .. } = self.calls[at];
         self.judge(at, |outcome| outcome.took.push(now - arrived));
         if let Some(limit) = &mut self.limit {
-            limit.record(Sample { took: Duration::from_nanos(now - admitted), in_flight, busy });
+            let cpu = Some(Duration::from_nanos(computes));
+            limit.answered(Duration::from_nanos(now - admitted), in_flight, self.seen.busy(), cpu);
         }
         self.admission.leave(Timestamp::from_nanos(now));
         self.follow(now);
@@ -216,9 +237,8 @@ impl World {
     }
 
     fn follow(&mut self, now: u64) {
-        let concurrency = self.limit.map_or(256, |limit| limit.limit());
-        if concurrency != self.admission.limits().concurrency {
-            self.admission.resize(limits(concurrency), Timestamp::from_nanos(now));
+        if let Some(limit) = &self.limit {
+            limit.govern(&mut self.admission, (FIXED, NEVER), self.seen.busy(), Timestamp::from_nanos(now));
         }
     }
 
@@ -230,9 +250,9 @@ impl World {
     }
 }
 
-fn limits(concurrency: u32) -> Limits {
-    Limits { concurrency, queue: 1_024, wait: Duration::from_secs(10) }
-}
+/// What holds while the limit does not bind.
+const FIXED: Limits = Limits { concurrency: 256, queue: 1_024, wait: Duration::from_secs(10) };
+const NEVER: codel::Options = codel::Options { target: codel::Options::NEVER, interval: codel::Options::INTERVAL };
 
 /// What holds of one run: the share of what could be done that was done in time, and times against unloaded ones.
 #[derive(Debug)]
@@ -278,6 +298,17 @@ fn a_computing_component_keeps_its_goodput_and_its_times() {
 #[test]
 fn a_waiting_component_keeps_its_goodput_and_its_times() {
     holds(Guest::WAITING, 3.0);
+}
+
+#[test]
+fn who_waits_for_long_is_not_held_back_while_the_cores_have_time() {
+    // 20 a second that each wait for ten: 200 at once, though nobody has answered yet.
+    let outcome = World::run(3, Guest::POLLED, 0.001, true);
+    let all: Vec<&Outcome> = outcome.values().collect();
+    let (arrived, answered): (u64, usize) =
+        (all.iter().map(|one| one.arrived).sum(), all.iter().map(|one| one.took.len()).sum());
+    assert!(arrived > 300 && answered as u64 == arrived, "{answered} of {arrived}");
+    assert!(all.iter().all(|one| one.p99() < 16 * SECOND), "and nobody waited for a place");
 }
 
 #[test]

@@ -16,7 +16,11 @@ use super::{
     outbound::{Outbound, OutboundOptions, Sender, Told},
     refusal::{self, Refusals},
 };
-use crate::{call::Call, grants::Grants};
+use crate::{
+    call::Call,
+    cores::{Computing, Cores},
+    grants::Grants,
+};
 
 /// What this node has to lend. Without more said: nothing.
 #[derive(Clone)]
@@ -47,17 +51,16 @@ impl Default for Services {
 pub(crate) struct Ready {
     services: Services,
     outbound: Arc<Outbound>,
+    cores: Arc<Cores>,
 }
 
 impl Ready {
+    pub(crate) fn new(services: Services, cores: Arc<Cores>) -> Self {
+        Self { outbound: Outbound::new(services.outbound.clone()), services, cores }
+    }
+
     pub(crate) fn meters(&self) -> &dyn Meters {
         &*self.services.meters
-    }
-}
-
-impl From<Services> for Ready {
-    fn from(services: Services) -> Self {
-        Self { outbound: Outbound::new(services.outbound.clone()), services }
     }
 }
 
@@ -135,6 +138,7 @@ pub(crate) struct Lent {
     pub(super) spans: Arc<dyn GuestSpans>,
     sender: Sender,
     refusals: Arc<Refusals>,
+    pub(crate) computing: Arc<Computing>,
 }
 
 impl Lent {
@@ -146,7 +150,7 @@ impl Lent {
         grants: &Arc<Grants>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, LendError> {
-        let Ready { services, outbound } = ready;
+        let Ready { services, outbound, cores } = ready;
         keys_are_single(grants)?;
         folders_are_there(grants)?;
         let shard = Shard::of(application);
@@ -175,6 +179,7 @@ impl Lent {
             meter: services.meters.open(application, component),
             spans: Arc::clone(&services.spans),
             sender: Sender::new(Arc::clone(outbound), grants.outbound.clone()),
+            computing: Computing::new(cores),
         })
     }
 

@@ -14,7 +14,7 @@ use super::{Admin, answer::problem};
 use crate::{
     deploy::{Part, Running},
     keeper::KeepError,
-    levels,
+    levels, limits,
     observe::Meters,
     upstreams,
 };
@@ -126,7 +126,7 @@ impl Admin {
 }
 
 fn component_status(part: &Part, now: Timestamp) -> ComponentStatus {
-    let (active, waiting) = part.stage.gate.load();
+    let load = part.stage.gate.load();
     let totals = part.stage.meter.counts();
     ComponentStatus {
         name: part.spec.component.clone(),
@@ -134,8 +134,10 @@ fn component_status(part: &Part, now: Timestamp) -> ComponentStatus {
         invocations: totals.invocations,
         failures: totals.failures,
         shed: totals.shed,
-        active: active.into(),
-        waiting: waiting.into(),
+        active: load.running.into(),
+        waiting: load.waiting.into(),
+        places: load.places.into(),
+        adaptive: limits::status(&load),
         instances: totals.instances,
         slo: levels::status(&part.stage, now),
         breaker: part.stage.guard.as_ref().map(|guard| {

@@ -5,6 +5,7 @@ mod component;
 mod families;
 mod latency;
 mod level;
+mod limit;
 mod node;
 mod process;
 mod render;
@@ -17,6 +18,7 @@ mod upstream;
 pub use arm::ArmMeter;
 pub use component::{ComponentMeter, Counts};
 pub use level::{LevelReading, LevelSource};
+pub use limit::{LimitReading, LimitSource};
 pub use node::{CodeFrom, Count, Level, NodeMeter, StoreMeter};
 pub use render::CONTENT_TYPE;
 pub use route::{Method, RouteMeter};
@@ -55,6 +57,7 @@ pub struct Metrics {
     stores: Mutex<BTreeMap<String, Weak<StoreMeter>>>,
     upstreams: OnceLock<Arc<dyn UpstreamSource>>,
     levels: OnceLock<Arc<dyn LevelSource>>,
+    limits: OnceLock<Arc<dyn LimitSource>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -79,6 +82,7 @@ impl Metrics {
             stores: Mutex::default(),
             upstreams: OnceLock::new(),
             levels: OnceLock::new(),
+            limits: OnceLock::new(),
         })
     }
 
@@ -119,6 +123,11 @@ impl Metrics {
     /// Names who knows how service levels are kept. Once; a second one is not asked.
     pub fn levels(&self, source: Arc<dyn LevelSource>) {
         let _ = self.levels.set(source);
+    }
+
+    /// Names who knows what limits hold. Once; a second one is not asked.
+    pub fn limits(&self, source: Arc<dyn LimitSource>) {
+        let _ = self.limits.set(source);
     }
 
     /// Names who knows how upstreams stand. Once; a second one is not asked.

@@ -11,7 +11,7 @@ use prometheus_client::{
 use weft_types::Class;
 
 use super::{
-    CodeFrom, ComponentMeter, LevelReading, Metrics, UpstreamReading,
+    CodeFrom, ComponentMeter, LevelReading, LimitReading, Metrics, UpstreamReading,
     arm::CLASSES,
     component::ComponentReading,
     families::{counters, gauge, gauges, histograms, info, one_counter},
@@ -46,7 +46,8 @@ impl Collector for Everything {
         arms(&self.0, &mut out)?;
         components(&self.0, &mut out)?;
         upstreams(&self.0, &mut out)?;
-        levels(&self.0, &mut out)
+        levels(&self.0, &mut out)?;
+        limits(&self.0, &mut out)
     }
 }
 
@@ -258,6 +259,20 @@ fn levels(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
     gauges(out, "weft_slo_burning", "Whether it burns so fast that somebody should know", burning)
 }
 
+fn limits(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let all: Vec<_> = metrics.limits.get().map(|source| source.read()).unwrap_or_default();
+    let labelled: Vec<_> = all.iter().map(|one| (limit_labels(one), one)).collect();
+    let places = labelled.iter().map(|(labels, one)| (*labels, f64::from(one.places)));
+    gauges(out, "weft_concurrency_limit", "Calls that may be inside a component at once, as it stands", places)?;
+    let adaptive = labelled.iter().filter_map(|(labels, one)| Some((*labels, f64::from(one.adaptive?))));
+    let help = "The limit on calls yet to answer that was found from how long they take, whether it holds now or not";
+    gauges(out, "weft_concurrency_adaptive_limit", help, adaptive)
+}
+
+fn limit_labels(one: &LimitReading) -> Labels<'_> {
+    [("application", one.application.as_str()), ("component", one.component.as_str())]
+}
+
 fn level_labels(one: &LevelReading) -> [(&'static str, &str); 3] {
     let (application, component) = (one.application.as_str(), one.component.as_str());
     [("application", application), ("component", component), ("objective", &one.objective)]
@@ -275,7 +290,12 @@ fn upstreams(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result 
     for (name, help, of) in counts {
         counters(out, name, help, all.iter().map(|one| (upstream_labels(one), of(one))))?;
     }
-    let levels: [(&str, &str, Of); 2] = [
+    let levels: [(&str, &str, Of); 3] = [
+        (
+            "weft_upstream_concurrency_limit",
+            "Calls that may be under way to an upstream at once, as it stands",
+            |one| one.places,
+        ),
         ("weft_upstream_active", "Calls of an upstream between admission and End", |one| one.active),
         ("weft_upstream_waiting", "Calls that wait for a place at an upstream", |one| one.waiting),
     ];

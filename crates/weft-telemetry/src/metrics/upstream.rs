@@ -24,6 +24,8 @@ pub struct UpstreamReading {
     pub retries_refused: u64,
     pub active: u64,
     pub waiting: u64,
+    /// Calls that may be inside now.
+    pub places: u64,
     /// `None`: it has none.
     pub breaker: Option<BreakerReading>,
     pub endpoints: Vec<EndpointReading>,
@@ -91,6 +93,7 @@ mod tests {
             retries_refused: 0,
             active: 0,
             waiting: 0,
+            places: 256,
             breaker: None,
             endpoints: (0..100).map(endpoint).collect(),
         };

@@ -143,8 +143,9 @@ part! {
 }
 
 part! {
-    /// Shedding of a standing queue, and what counts as one. Off by default while the number of places is fixed: then
-    /// a queue is what its author asked for, and where calls take long it stands without anything being wrong.
+    /// Shedding of a standing queue, and what counts as one. Off by default where the number of places is fixed: then
+    /// a queue is what its author asked for, and where calls take long it stands without anything being wrong. Where
+    /// the adaptive limit makes calls wait it is on unless somebody says otherwise.
     Shedding, SheddingPatch, shedding, "shedding" {
         enabled "enabled": bool = false;
         #[serde(with = "units::duration")]

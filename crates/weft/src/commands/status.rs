@@ -61,6 +61,7 @@ fn node(status: &Node) -> String {
     text.push('\n');
     text.push_str(&output::table(&rows));
     text.push_str(&levels(status));
+    text.push_str(&limits(status));
     let components = |of: &ApplicationStatus| -> Vec<Vec<String>> {
         let line = |component: &weft_api::ComponentStatus| {
             let breaker = super::upstreams::breaker(component.breaker.as_ref()?);
@@ -102,6 +103,28 @@ fn levels(status: &Node) -> String {
                 slo.burning.as_ref().map_or(String::new(), |severity| format!("burning: {severity}")),
             ]
         }));
+    }
+    if rows.len() == 1 { String::new() } else { format!("\n{}", output::table(&rows)) }
+}
+
+/// Adaptive limits that hold now, or that something was shed for.
+fn limits(status: &Node) -> String {
+    let mut rows = vec![["adaptive limit", "now", "at least", "calls take", ""].map(str::to_owned).to_vec()];
+    let components =
+        status.applications.iter().flat_map(|of| of.components.iter().map(move |component| (of, component)));
+    for (of, component) in components {
+        let Some(adaptive) = component.adaptive.as_ref().filter(|found| found.binds || component.shed > 0) else {
+            continue;
+        };
+        let places = component.places;
+        let holds = if adaptive.binds { format!("the cores are in use: {places} places") } else { String::new() };
+        rows.push(vec![
+            format!("{}/{}", of.summary.name, component.name),
+            adaptive.limit.to_string(),
+            adaptive.floor.to_string(),
+            format!("{:.1} ms", adaptive.usual_us as f64 / 1e3),
+            holds,
+        ]);
     }
     if rows.len() == 1 { String::new() } else { format!("\n{}", output::table(&rows)) }
 }

@@ -7,9 +7,10 @@ use crate::output;
 /// A line for the upstream and its breaker, and one for each endpoint.
 pub(crate) fn shown(upstream: &UpstreamStatus, indent: &str) -> String {
     let UpstreamStatus { name, active, waiting, retries, .. } = upstream;
+    let places = upstream.adaptive.as_ref().map_or(String::new(), |_| format!(" of {} places", upstream.places));
     let breaker = upstream.breaker.as_ref().map_or_else(|| "none".to_owned(), breaker);
     let mut text =
-        format!("{indent}{name}: {active} active, {waiting} waiting, {retries} retries, breaker {breaker}\n");
+        format!("{indent}{name}: {active} active{places}, {waiting} waiting, {retries} retries, breaker {breaker}\n");
     let head = ["endpoint", "state", "weight", "requests", "failures", "ejections", "active", "latency"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(upstream.endpoints.iter().map(endpoint));
