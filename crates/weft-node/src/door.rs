@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::ArcSwap;
 use weft_dispatch::{Dispatch, Gate, GateOptions, Permit, who};
 use weft_types::{
-    Class, Clock, Context, End, Fault, Invocation, Invoke, Name, Outcome, Pending, Ran, Reply, Target, Timestamp, Usage,
-    code,
+    Class, Clock, Context, End, Fault, Invocation, Invoke, Name, Outcome, Pending, Ran, Reply, Target, Timestamp,
+    Usage, code,
 };
 use weft_upstream::{Call, Checking, Endpoint, Options, Senses, Upstream};
 
