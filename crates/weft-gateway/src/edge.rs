@@ -219,9 +219,11 @@ impl Edge {
             self.limit(exchange, found.route)?;
         }
         if asks {
-            let said = guard::check(found.route, &parts, peer, self.senses.clock.now());
+            let place = (authority.as_str(), exchange.client.secure);
+            let said = guard::check(found.route, &parts, place, peer, self.senses.clock.now());
             match said.map_err(|denial| guard::problem(exchange, *denial))? {
                 Said::Pass(identity) => exchange.identity = identity,
+                Said::Answer(answer) => return Ok(guard::answer(*answer)),
                 Said::Later(_) if again => {
                     let denial = guard::unavailable("the guard is not done after it was waited for");
                     return Err(guard::problem(exchange, *denial));

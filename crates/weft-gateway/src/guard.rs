@@ -2,10 +2,12 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, HeaderName, request::Parts};
+use http::{HeaderMap, HeaderName, Response, request::Parts};
 use hyper::body::Incoming;
 use weft_traffic::{CompiledRoute, gcra::Subject};
-use weft_types::{Caller, Checked, Context, Denial, IDENTITY_HEADERS, Identity, Pending, Presented, Timestamp, code};
+use weft_types::{
+    Answer, Caller, Checked, Context, Denial, IDENTITY_HEADERS, Identity, Pending, Presented, Timestamp, code,
+};
 
 use crate::{
     edge::{Edge, Step},
@@ -17,6 +19,7 @@ use crate::{
 /// What a guard says.
 pub(crate) enum Said {
     Pass(Option<Arc<Identity>>),
+    Answer(Box<Answer>),
     Later(Pending<'static, ()>),
 }
 
@@ -49,17 +52,32 @@ impl Edge {
 }
 
 /// Asks a route's guard.
-pub(crate) fn check(route: &CompiledRoute, parts: &Parts, peer: &Peer, now: Timestamp) -> Result<Said, Box<Denial>> {
+pub(crate) fn check(
+    route: &CompiledRoute,
+    parts: &Parts,
+    (authority, secure): (&str, bool),
+    peer: &Peer,
+    now: Timestamp,
+) -> Result<Said, Box<Denial>> {
     let Some(guard) = &route.spec.guard else {
         return Err(unavailable("the route has no guard, though its policy names one"));
     };
     let certificate = peer.certificate.as_deref();
-    let presented = Presented { method: &parts.method, uri: &parts.uri, headers: &parts.headers, certificate };
+    let Parts { method, uri, headers, .. } = parts;
+    let presented = Presented { method, uri, headers, authority, secure, certificate };
     match guard.check(&presented, now) {
         Checked::Passed(identity) => Ok(Said::Pass(identity)),
+        Checked::Answered(answer) => Ok(Said::Answer(answer)),
         Checked::Later(ready) => Ok(Said::Later(ready)),
         Checked::Refused(denial) => Err(denial),
     }
+}
+
+/// What a guard answers by itself.
+pub(crate) fn answer(answer: Answer) -> Step {
+    let mut response = Response::new(weft_types::empty());
+    (*response.status_mut(), *response.headers_mut()) = (answer.status, answer.headers);
+    Step::Answered(response, None)
 }
 
 /// Who is calling cannot be known now.

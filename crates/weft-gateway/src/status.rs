@@ -21,6 +21,7 @@ const EDGE: &[(Code, StatusCode)] = &[
     (code::UPGRADE_REFUSED, StatusCode::BAD_REQUEST),
     (code::CREDENTIAL_INVALID, StatusCode::UNAUTHORIZED),
     (code::CREDENTIAL_EXPIRED, StatusCode::UNAUTHORIZED),
+    (code::LOGIN_FAILED, StatusCode::FORBIDDEN),
     (code::FORBIDDEN, StatusCode::FORBIDDEN),
     (code::NO_ROUTE, StatusCode::NOT_FOUND),
     (code::NOT_FOUND, StatusCode::NOT_FOUND),

@@ -1,10 +1,10 @@
-//! One GET, bounded in time and bytes: no redirects, no second try.
+//! One request, bounded in time and bytes: no redirects, no second try.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -37,38 +37,73 @@ pub(crate) async fn get(uri: &Uri, etag: Option<&HeaderValue>, tls: &Tls) -> Res
     timeout_at(until, exchange(uri, etag, tls, until)).await.map_err(late)?
 }
 
-async fn exchange(uri: &Uri, etag: Option<&HeaderValue>, tls: &Tls, until: Instant) -> Result<Fetched, String> {
-    let place = Place::of(uri).ok_or("the URL names no host")?;
-    let found = tokio::net::lookup_host((place.host, place.port)).await;
-    let addresses: Vec<_> = found.map_err(|error| format!("its name: {error}"))?.take(ADDRESSES_MAX).collect();
-    if addresses.is_empty() {
-        return Err("its name has no address".to_owned());
+/// A form, and what is answered to it, whatever the status. The error is for the log.
+pub(crate) async fn post(
+    uri: &Uri,
+    authorization: Option<HeaderValue>,
+    form: String,
+    tls: &Tls,
+) -> Result<(StatusCode, Bytes), String> {
+    let until = Instant::now() + TIME_MAX;
+    let mut request = Request::post(uri)
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    if let Some(value) = authorization {
+        request = request.header(header::AUTHORIZATION, value);
     }
-    let stream = weft_dial::open(place, &addresses, tls, until).await.map_err(|error| error.to_string())?;
-    let response = send(Conn::new(stream, ()), request(uri, etag)?).await.map_err(|error| error.to_string())?;
+    let request = request.body(Full::from(form)).map_err(|error| error.to_string())?;
+    let whole = async {
+        let response = answer(request, tls, until).await?;
+        Ok((response.status(), collected(response).await?))
+    };
+    timeout_at(until, whole).await.map_err(|_| "it took too long".to_owned())?
+}
+
+async fn exchange(uri: &Uri, etag: Option<&HeaderValue>, tls: &Tls, until: Instant) -> Result<Fetched, String> {
+    let response = answer(request(uri, etag)?, tls, until).await?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(Fetched::Same),
         status => return Err(format!("it answered {status}")),
     }
     let etag = response.headers().get(header::ETAG).cloned();
-    let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
-    Ok(Fetched::New { body: body.map_err(|error| error.to_string())?.to_bytes(), etag })
+    Ok(Fetched::New { body: collected(response).await?, etag })
 }
 
-fn request(uri: &Uri, etag: Option<&HeaderValue>) -> Result<Request<Empty<Bytes>>, String> {
-    let mut request = Request::get(uri).header(header::ACCEPT, "application/jwk-set+json, application/json");
-    if let Some(authority) = uri.authority() {
-        request = request.header(header::HOST, authority.as_str());
+async fn answer(
+    mut request: Request<Full<Bytes>>,
+    tls: &Tls,
+    until: Instant,
+) -> Result<http::Response<Incoming>, String> {
+    let uri = request.uri().clone();
+    let place = Place::of(&uri).ok_or("the URL names no host")?;
+    let found = tokio::net::lookup_host((place.host, place.port)).await;
+    let addresses: Vec<_> = found.map_err(|error| format!("its name: {error}"))?.take(ADDRESSES_MAX).collect();
+    if addresses.is_empty() {
+        return Err("its name has no address".to_owned());
     }
+    if let Some(host) = uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok()) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    let stream = weft_dial::open(place, &addresses, tls, until).await.map_err(|error| error.to_string())?;
+    send(Conn::new(stream, ()), request).await.map_err(|error| error.to_string())
+}
+
+async fn collected(response: http::Response<Incoming>) -> Result<Bytes, String> {
+    let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
+    Ok(body.map_err(|error| error.to_string())?.to_bytes())
+}
+
+fn request(uri: &Uri, etag: Option<&HeaderValue>) -> Result<Request<Full<Bytes>>, String> {
+    let mut request = Request::get(uri).header(header::ACCEPT, "application/jwk-set+json, application/json");
     if let Some(etag) = etag {
         request = request.header(header::IF_NONE_MATCH, etag);
     }
-    request.body(Empty::new()).map_err(|error| error.to_string())
+    request.body(Full::default()).map_err(|error| error.to_string())
 }
 
 /// The connection ends with the answer: keys are fetched too seldom to keep one.
-async fn send(conn: Conn, mut request: Request<Empty<Bytes>>) -> Result<http::Response<Incoming>, hyper::Error> {
+async fn send(conn: Conn, mut request: Request<Full<Bytes>>) -> Result<http::Response<Incoming>, hyper::Error> {
     if conn.connected().is_negotiated_h2() {
         request.headers_mut().remove(header::HOST);
         let (mut sender, driver) =

@@ -5,7 +5,13 @@ use std::{fmt, sync::Arc};
 use http::HeaderValue;
 use weft_types::{Checked, Denial, Guard, Identity, Pending, Presented, Timestamp, code};
 
-use crate::{api_key::ApiKeys, denied::Denied, jwt::Jwt, mtls::Mtls};
+use crate::{
+    api_key::ApiKeys,
+    denied::Denied,
+    jwt::Jwt,
+    mtls::Mtls,
+    oidc::{Login, Oidc},
+};
 
 /// One declaration of a manifest, ready to be asked.
 #[expect(clippy::large_enum_variant, reason = "there are few, and each lies behind an Arc")]
@@ -13,6 +19,7 @@ pub enum Provider {
     Jwt(Jwt),
     ApiKeys(ApiKeys),
     Mtls(Mtls),
+    Oidc(Arc<Oidc>),
 }
 
 /// What a provider makes of a request.
@@ -31,6 +38,7 @@ impl Provider {
             Self::Jwt(jwt) => jwt.check(presented.headers, now),
             Self::ApiKeys(keys) => keys.check(presented.headers),
             Self::Mtls(mtls) => mtls.check(presented.certificate, now),
+            Self::Oidc(oidc) => oidc.check(presented, now),
         }
     }
 
@@ -38,7 +46,16 @@ impl Provider {
     pub fn warm(&self, now: Timestamp) {
         match self {
             Self::Jwt(jwt) => jwt.warm(now),
+            Self::Oidc(oidc) => oidc.warm(now),
             Self::ApiKeys(_) | Self::Mtls(_) => {}
+        }
+    }
+
+    /// Where a browser that shows nothing can prove who it is.
+    fn login(&self, presented: &Presented<'_>, now: Timestamp) -> Option<Login> {
+        match self {
+            Self::Oidc(oidc) => oidc.login(presented, now),
+            _ => None,
         }
     }
 
@@ -47,6 +64,7 @@ impl Provider {
             Self::Jwt(jwt) => jwt.challenge(denied),
             Self::ApiKeys(keys) => keys.challenge(denied),
             Self::Mtls(mtls) => mtls.challenge(denied),
+            Self::Oidc(oidc) => oidc.challenge(denied),
         }
     }
 }
@@ -88,6 +106,12 @@ impl RouteGuard {
         }
         match bad.iter().flatten().max_by_key(|denied| rank(denied)) {
             None if self.demand.optional => Checked::Passed(None),
+            None => match self.providers.iter().find_map(|provider| provider.login(presented, now)) {
+                Some(Login::To(answer)) => Checked::Answered(answer),
+                Some(Login::Later(ready)) => Checked::Later(ready),
+                Some(Login::Never(denied)) => Checked::Refused(Box::new(self.denial(Some(denied), &bad))),
+                None => Checked::Refused(Box::new(self.denial(None, &bad))),
+            },
             worst => Checked::Refused(Box::new(self.denial(worst.copied(), &bad))),
         }
     }

@@ -15,8 +15,9 @@ use crate::{
     cache::{self, Cache},
     denied::{Denied, challenge},
     guard::Found,
-    jwks::{Held, Jwks},
+    jwks::Jwks,
     keys::KeySet,
+    remote::Held,
     token::{Bad, ClaimNames, Rules},
 };
 
@@ -101,7 +102,7 @@ impl Jwt {
     }
 
     fn by_remote(&self, token: &str, jwks: &Arc<Jwks>, now: Timestamp) -> Found {
-        let Some(Held { keys, generation, due }) = jwks.held(now) else {
+        let Some(Held { value: keys, generation, due }) = jwks.held(now) else {
             let unavailable = Denied::unavailable("the keys of the issuer cannot be fetched");
             return jwks.wait(now).map_or(Found::Bad(unavailable), Found::Later);
         };

@@ -33,11 +33,13 @@ pub enum KeyError {
     #[error("it holds more than {KEYS_MAX} keys")]
     TooMany,
     #[error(transparent)]
-    Url(#[from] crate::JwksError),
+    Url(#[from] crate::UrlError),
     #[error(transparent)]
     Name(#[from] crate::PatternError),
     #[error("the key `{name}` cannot be used: {why}")]
     ApiKey { name: String, why: String },
+    #[error("the keys of sessions cannot be used: {0}")]
+    Sessions(String),
     #[error("the system gives no randomness")]
     Random,
     #[error("the secret is shorter than the {0} bytes that its algorithms need")]

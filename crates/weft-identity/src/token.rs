@@ -80,6 +80,17 @@ impl Rules {
     }
 
     pub(crate) fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Proven, Bad> {
+        self.verify_and(token, keys, now, |_| Ok(()))
+    }
+
+    /// With something else that its claims have to say.
+    pub(crate) fn verify_and(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+        also: impl Fn(&Map<String, Value>) -> Result<(), Denied>,
+    ) -> Result<Proven, Bad> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Denied::invalid("the token is too long").into());
         }
@@ -97,7 +108,11 @@ impl Rules {
         let kid = header.kid.as_deref();
         for key in keys.candidates(kid, *algorithm).take(TRIES_MAX) {
             match jsonwebtoken::decode::<Claims>(token, &key.decoding, validation) {
-                Ok(data) => return Ok(self.proven(&data.claims.0, now)?),
+                Ok(data) => {
+                    let proven = self.proven(&data.claims.0, now)?;
+                    also(&data.claims.0)?;
+                    return Ok(proven);
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
                 Err(_) => return Err(Denied::invalid("the token is not well formed").into()),
             }

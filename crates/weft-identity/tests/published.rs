@@ -82,12 +82,20 @@ async fn ask(guard: &RouteGuard, token: &str, now: u64) -> String {
     let mut headers = HeaderMap::new();
     headers.insert(field::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).expect("a value"));
     let (method, uri) = (Method::GET, Uri::from_static("/"));
-    let presented = Presented { method: &method, uri: &uri, headers: &headers, certificate: None };
+    let presented = Presented {
+        method: &method,
+        uri: &uri,
+        headers: &headers,
+        authority: "shop.example",
+        secure: true,
+        certificate: None,
+    };
     for _ in 0..2 {
         match guard.check(&presented, at(now)) {
             Checked::Passed(identity) => return identity.expect("somebody").subject.to_string(),
             Checked::Refused(denial) => return denial.code.to_string(),
             Checked::Later(ready) => ready.await,
+            Checked::Answered(answer) => return answer.status.to_string(),
         }
     }
     panic!("a guard is waited for once")
@@ -184,7 +192,14 @@ async fn an_issuer_that_is_not_there_lets_nobody_in() {
     let mut headers = HeaderMap::new();
     headers.insert(field::AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
     let (method, uri) = (Method::GET, Uri::from_static("/"));
-    let presented = Presented { method: &method, uri: &uri, headers: &headers, certificate: None };
+    let presented = Presented {
+        method: &method,
+        uri: &uri,
+        headers: &headers,
+        authority: "shop.example",
+        secure: true,
+        certificate: None,
+    };
     let Checked::Refused(denial) = guard.check(&presented, at(NOW)) else { panic!("refused at once") };
     assert_eq!(denial.code, code::UNAUTHENTICATED, "without a token nothing has to be fetched");
 }

@@ -24,6 +24,9 @@ pub struct Auth {
     /// Client certificates, which the node asks for (`client-ca` of `[listen]` in node.toml).
     #[schemars(extend("x-one-of" = "auth"))]
     pub mtls: Option<Mtls>,
+    /// Logins of browsers at a provider of OpenID Connect.
+    #[schemars(extend("x-one-of" = "auth"))]
+    pub oidc: Option<Oidc>,
 }
 
 /// Tokens in `Authorization: Bearer`. Each must have `exp`, and is refused where anything about it is in doubt.
@@ -123,6 +126,46 @@ pub struct Mtls {
     #[serde(default)]
     #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["service"]]))]
     pub roles: Vec<String>,
+}
+
+/// Whoever opens a page without a session is sent to the provider to log in, and comes back to
+/// `/.weft/login/NAME/callback`, which the provider has to know. What is not a browser's page gets 401.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "auth.NAME.oidc"))]
+pub struct Oidc {
+    /// The provider, exactly as it calls itself: an `https` URL, or an `http` URL of this machine. Its description is
+    /// fetched from `/.well-known/openid-configuration` below it.
+    #[schemars(extend("x-form" = "url", "examples" = ["https://id.example.com/"]))]
+    pub issuer: String,
+    /// What it knows this application by.
+    #[schemars(extend("x-form" = "text", "examples" = ["shop"]))]
+    pub client_id: String,
+    /// The secret of the node that the provider knows too. Absent: a public client, which PKCE alone protects.
+    #[schemars(extend("x-form" = "text", "examples" = ["shop-login"]))]
+    pub client_secret: Option<String>,
+    /// What is asked for, with `openid`, which is asked for always.
+    #[serde(default)]
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["openid", "profile"]]))]
+    pub scopes: Vec<String>,
+    /// How its tokens may be signed: by its published keys.
+    #[schemars(extend("default" = ["RS256"]))]
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// So long a session is good, from the login on. From 1m to 30d.
+    #[schemars(extend("default" = "8h"))]
+    pub session: Option<Time>,
+    /// How far the provider's clock may be from ours. At most 5m.
+    #[schemars(extend("default" = "30s"))]
+    pub leeway: Option<Time>,
+    /// The claim of the ID token that says who is calling: its name, or a path of names with dots between them.
+    #[schemars(extend("x-form" = "text", "default" = "sub"))]
+    pub identity: Option<String>,
+    /// The claim that says for which tenant. With it, a login that names none is refused.
+    #[schemars(extend("x-form" = "text", "examples" = ["org_id"]))]
+    pub tenant: Option<String>,
+    /// The claim that lists roles: strings, or one string with spaces between them.
+    #[schemars(extend("x-form" = "text", "examples" = ["groups"]))]
+    pub roles: Option<String>,
 }
 
 /// A kind of name in a certificate.

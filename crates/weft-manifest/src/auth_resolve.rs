@@ -22,6 +22,9 @@ const LEEWAY: Duration = Duration::from_secs(30);
 const KEYS_MAX_AGE: Duration = Duration::from_secs(3600);
 const KEYS_MAX_AGE_MIN: Duration = Duration::from_secs(60);
 const LEEWAY_MAX: Duration = Duration::from_secs(300);
+const SESSION: Duration = Duration::from_secs(8 * 3600);
+const SESSION_MIN: Duration = Duration::from_secs(60);
+const SESSION_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A declaration, ready to be made into what verifies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,30 @@ pub enum Auth {
     Jwt(Jwt),
     ApiKey(ApiKeys),
     Mtls(Mtls),
+    Oidc(Oidc),
+}
+
+/// Logins of browsers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Oidc {
+    pub issuer: String,
+    pub client_id: String,
+    /// The name of a secret of the node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+    /// With `openid` first.
+    pub scopes: Vec<String>,
+    pub algorithms: Vec<Algorithm>,
+    #[serde(with = "units::duration")]
+    pub session: Duration,
+    #[serde(with = "units::duration")]
+    pub leeway: Duration,
+    pub identity: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<String>,
 }
 
 /// Certificates of clients.
@@ -98,12 +125,68 @@ impl Resolver<'_> {
             let message = format!("`{NONE}` cannot be the name of a declaration");
             self.problem(at.key_span(), code::MANIFEST_TYPE, message, "this name", help);
         }
-        match (&auth.jwt, &auth.api_key, &auth.mtls) {
+        match (&auth.jwt, &auth.api_key, &auth.mtls, &auth.oidc) {
             (Some(jwt), ..) => self.jwt(jwt, &at.key("jwt")).map(Auth::Jwt),
-            (_, Some(keys), _) => Some(Auth::ApiKey(self.api_keys(keys, &at.key("api-key")))),
-            (.., Some(mtls)) => Some(Auth::Mtls(self.mtls(mtls, &at.key("mtls")))),
+            (_, Some(keys), ..) => Some(Auth::ApiKey(self.api_keys(keys, &at.key("api-key")))),
+            (_, _, Some(mtls), _) => Some(Auth::Mtls(self.mtls(mtls, &at.key("mtls")))),
+            (.., Some(oidc)) => Some(Auth::Oidc(self.oidc(oidc, &at.key("oidc")))),
             // The schema's check has said that there is none.
-            (None, None, None) => None,
+            (None, None, None, None) => None,
+        }
+    }
+
+    fn oidc(&mut self, said: &auth::Oidc, at: &Spot<'_>) -> Oidc {
+        self.secured(&said.issuer, &at.key("issuer"), "could log in as anybody");
+        let leeway = self.leeway(said.leeway, at);
+        let session = said.session.map_or(SESSION, |time| time.0);
+        if !(SESSION_MIN..=SESSION_MAX).contains(&session) {
+            let span = at.key("session").value_span();
+            let help = "from `1m` to `30d`: a session cannot be withdrawn before its end";
+            self.problem(span, code::MANIFEST_TYPE, "`session` is out of range".to_owned(), "this value", help);
+        }
+        let algorithms = said.algorithms.clone().unwrap_or_else(|| vec![Algorithm::RS256]);
+        if algorithms.is_empty() {
+            let span = at.key("algorithms").value_span();
+            let message = "`algorithms` is empty: no token could be good".to_owned();
+            self.problem(span, code::MANIFEST_TYPE, message, "empty", "name at least one");
+        }
+        for (i, one) in algorithms.iter().enumerate().filter(|(_, one)| one.is_shared()) {
+            let span = at.key("algorithms").item(i).value_span();
+            let message = format!("`{}` is not by the provider's published keys", one.as_str());
+            self.problem(span, code::MANIFEST_TYPE, message, "this algorithm", "such as RS256 or ES256");
+        }
+        let others = said.scopes.iter().filter(|scope| *scope != "openid").cloned();
+        Oidc {
+            issuer: said.issuer.clone(),
+            client_id: said.client_id.clone(),
+            client_secret: said.client_secret.clone(),
+            scopes: std::iter::once("openid".to_owned()).chain(others).collect(),
+            algorithms,
+            session,
+            leeway,
+            identity: said.identity.clone().unwrap_or_else(|| "sub".to_owned()),
+            tenant: said.tenant.clone(),
+            roles: said.roles.clone(),
+        }
+    }
+
+    fn leeway(&mut self, said: Option<crate::values::Time>, at: &Spot<'_>) -> Duration {
+        let leeway = said.map_or(LEEWAY, |time| time.0);
+        if leeway > LEEWAY_MAX {
+            let help = "at most `5m`: clocks that are further apart need mending";
+            let message = "`leeway` is too long".to_owned();
+            self.problem(at.key("leeway").value_span(), code::MANIFEST_TYPE, message, "this value", help);
+        }
+        leeway
+    }
+
+    /// Only this machine is trusted in the clear.
+    fn secured(&mut self, url: &str, at: &Spot<'_>, could: &str) {
+        let local = |uri: &http::Uri| matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let uri = url.parse::<http::Uri>().ok();
+        if uri.is_some_and(|uri| uri.scheme_str() == Some("http") && !local(&uri)) {
+            let message = format!("`{}` is not secured: whoever is on the way {could}", shown(url));
+            self.problem(at.value_span(), code::MANIFEST_TYPE, message, "this URL", "use `https`");
         }
     }
 
@@ -144,12 +227,7 @@ impl Resolver<'_> {
                 self.problem(spot.value_span(), code::MANIFEST_TYPE, message, "empty", "name at least one");
             }
         }
-        let leeway = jwt.leeway.map_or(LEEWAY, |time| time.0);
-        if leeway > LEEWAY_MAX {
-            let help = "at most `5m`: clocks that are further apart need mending";
-            let message = "`leeway` is too long".to_owned();
-            self.problem(at.key("leeway").value_span(), code::MANIFEST_TYPE, message, "this value", help);
-        }
+        let leeway = self.leeway(jwt.leeway, at);
         self.algorithms(jwt, at);
         let published = self.published(jwt, at);
         let keys = match (&jwt.keys, published, &jwt.secret) {
@@ -186,13 +264,7 @@ impl Resolver<'_> {
             let help = "at least `1m`: an issuer that restarts must not lock everybody out";
             self.problem(span, code::MANIFEST_TYPE, "`keys-max-age` is too short".to_owned(), "this value", help);
         }
-        let uri = url.parse::<http::Uri>().ok();
-        let local = |uri: &http::Uri| matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        if uri.is_some_and(|uri| uri.scheme_str() == Some("http") && !local(&uri)) {
-            let message = format!("`{}` is not secured: whoever is on the way could give keys of his own", shown(url));
-            let span = at.key("jwks-url").value_span();
-            self.problem(span, code::MANIFEST_TYPE, message, "this URL", "use `https`");
-        }
+        self.secured(url, &at.key("jwks-url"), "could give keys of his own");
         Some(Published { url: url.clone(), max_age })
     }
 
@@ -310,7 +382,8 @@ impl Application {
     pub fn auth_secrets(&self) -> impl Iterator<Item = (&Name, &str)> {
         self.auth.iter().filter_map(|(name, auth)| match auth {
             Auth::Jwt(Jwt { keys: Keys::Secret(secret), .. }) => Some((name, secret.as_str())),
-            Auth::Jwt(_) | Auth::ApiKey(_) | Auth::Mtls(_) => None,
+            Auth::Oidc(Oidc { client_secret: Some(secret), .. }) => Some((name, secret.as_str())),
+            Auth::Jwt(_) | Auth::ApiKey(_) | Auth::Mtls(_) | Auth::Oidc(_) => None,
         })
     }
 }

@@ -67,7 +67,7 @@ use std::path::{Path, PathBuf};
 
 pub use application::{Answer, Application, BareGrants, Component, Grants, Limits, Origin, Route};
 pub use auth::{Algorithm, AuthUse, CertificateName, KeyHash};
-pub use auth_resolve::{ApiKeys, Auth, Jwt, Keys, Mtls, Published};
+pub use auth_resolve::{ApiKeys, Auth, Jwt, Keys, Mtls, Oidc, Published};
 pub use author::{Build, Files, Folder, Isolation, Language, Redirect, Store, StoreKind};
 pub use disk::Disk;
 pub use feature::{Cache, Coding, Compression, Cors, Features, RequestHeaders, ResponseHeaders, Rewrite};

@@ -4,21 +4,30 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Weak},
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
 };
 
 use http::HeaderName;
 use parking_lot::Mutex;
 use weft_host::Secret;
 use weft_identity::{
-    ApiKey, ApiKeys, ClaimNames, Demand, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, Mtls, MtlsOptions,
-    NameKind, Provider, RouteGuard,
+    ApiKey, ApiKeys, ClaimNames, Demand, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, LOGIN_PATH, LoginPages,
+    Mtls, MtlsOptions, NameKind, Oidc, OidcOptions, Provider, RouteGuard, SessionKeys,
 };
 use weft_manifest::{Auth, CertificateName, KeyHash, Keys, Published};
-use weft_traffic::RouteSpec;
+use weft_traffic::{Action, Policy, RouteSpec};
 use weft_types::{Guard, Name, Timestamp};
 
 use crate::deploy::{Deployment, Refusal};
+
+/// In the data folder.
+const SESSION_KEYS: &str = "session-keys";
+/// Longer than whatever a provider is asked takes.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Providers by application and declaration, for as long as some route is guarded by them.
 #[derive(Default)]
@@ -26,6 +35,9 @@ pub(crate) struct Providers {
     all: Mutex<HashMap<(Name, Name), Known>>,
     /// Whether clients of this node are asked for certificates.
     certificates: bool,
+    /// Where what seals sessions is kept. `None`: for as long as this is asked, which is a check.
+    data: Option<PathBuf>,
+    sessions: OnceLock<SessionKeys>,
 }
 
 struct Known {
@@ -35,8 +47,20 @@ struct Known {
 }
 
 impl Providers {
-    pub(crate) fn new(certificates: bool) -> Self {
-        Self { certificates, ..Self::default() }
+    pub(crate) fn new(certificates: bool, data: &Path) -> Self {
+        Self { certificates, data: Some(data.to_owned()), ..Self::default() }
+    }
+
+    /// Read, or made, when the first declaration needs them.
+    fn sessions(&self) -> Result<&SessionKeys, KeyError> {
+        if let Some(known) = self.sessions.get() {
+            return Ok(known);
+        }
+        let keys = match &self.data {
+            Some(data) => session_keys(&data.join(SESSION_KEYS))?,
+            None => SessionKeys::parse(&SessionKeys::generate()?)?,
+        };
+        Ok(self.sessions.get_or_init(|| keys))
     }
 
     /// Puts a guard before every route that asks who is calling. The refusals say which declarations cannot be used.
@@ -61,6 +85,8 @@ impl Providers {
             }
         }
         deployment.routes.iter_mut().for_each(|route| route.guard = guard(route, &ready));
+        let pages = logins(&deployment.routes, &ready);
+        deployment.routes.extend(pages);
         if refusals.is_empty() { Ok(()) } else { Err(refusals) }
     }
 
@@ -80,18 +106,32 @@ impl Providers {
         if let Some(provider) = all.get(&key).filter(same).and_then(|known| known.provider.upgrade()) {
             return Ok(provider);
         }
-        let provider = Arc::new(make(name, auth, secret)?);
+        let provider = Arc::new(self.make(application, name, auth, secret)?);
         all.insert(key, Known { auth: auth.clone(), secret: secret.cloned(), provider: Arc::downgrade(&provider) });
         Ok(provider)
     }
+
+    fn make(
+        &self,
+        application: &Name,
+        name: &Name,
+        auth: &Auth,
+        secret: Option<&Secret>,
+    ) -> Result<Provider, KeyError> {
+        match auth {
+            Auth::Jwt(said) => jwt(name, said, secret).map(Provider::Jwt),
+            Auth::ApiKey(said) => api_keys(name, said).map(Provider::ApiKeys),
+            Auth::Mtls(said) => mtls(name, said).map(Provider::Mtls),
+            Auth::Oidc(said) => {
+                let (secret, keys) = (secret.map(Secret::expose), self.sessions()?);
+                let oidc = Oidc::new(application, name.clone(), oidc(said), secret, keys)?;
+                Ok(Provider::Oidc(Arc::new(oidc)))
+            }
+        }
+    }
 }
 
-fn make(name: &Name, auth: &Auth, secret: Option<&Secret>) -> Result<Provider, KeyError> {
-    let jwt = match auth {
-        Auth::Jwt(jwt) => jwt,
-        Auth::ApiKey(said) => return api_keys(name, said).map(Provider::ApiKeys),
-        Auth::Mtls(said) => return mtls(name, said).map(Provider::Mtls),
-    };
+fn jwt(name: &Name, jwt: &weft_manifest::Jwt, secret: Option<&Secret>) -> Result<Jwt, KeyError> {
     let algorithms: Vec<String> = jwt.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect();
     let keys: weft_identity::Keys = match &jwt.keys {
         Keys::Text(text) => KeySet::parse(text)?.into(),
@@ -107,7 +147,7 @@ fn make(name: &Name, auth: &Auth, secret: Option<&Secret>) -> Result<Provider, K
     let claims = ClaimNames { identity: jwt.identity.clone(), tenant: jwt.tenant.clone(), roles: jwt.roles.clone() };
     let (issuer, audience) = (jwt.issuer.clone(), jwt.audience.clone());
     let options = JwtOptions { issuer, audience, algorithms, leeway: jwt.leeway, claims };
-    Ok(Provider::Jwt(Jwt::new(name.clone(), options, keys)))
+    Ok(Jwt::new(name.clone(), options, keys))
 }
 
 fn api_keys(name: &Name, said: &weft_manifest::ApiKeys) -> Result<ApiKeys, KeyError> {
@@ -129,6 +169,69 @@ fn mtls(name: &Name, said: &weft_manifest::Mtls) -> Result<Mtls, KeyError> {
     let names = said.names.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let (issuers, roles) = (said.issuers.clone(), said.roles.iter().map(|role| Arc::from(role.as_str())).collect());
     Ok(Mtls::new(name.clone(), MtlsOptions { kind, names, issuers, roles }))
+}
+
+fn oidc(said: &weft_manifest::Oidc) -> OidcOptions {
+    let weft_manifest::Oidc { issuer, client_id, scopes, session, leeway, identity, tenant, roles, .. } = said.clone();
+    let algorithms = said.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect();
+    let claims = ClaimNames { identity, tenant, roles };
+    OidcOptions { issuer, client_id, scopes, algorithms, leeway, claims, session }
+}
+
+/// The pages of logins, on every host where some route may ask for one.
+fn logins(routes: &[RouteSpec], ready: &BTreeMap<&str, Arc<Provider>>) -> Vec<RouteSpec> {
+    let mut pages: Vec<RouteSpec> = Vec::new();
+    for route in routes {
+        for (name, oidc) in route.policy.auth.any.iter().filter_map(|name| match &**ready.get(&**name)? {
+            Provider::Oidc(oidc) => Some((name, oidc)),
+            _ => None,
+        }) {
+            let path = format!("{LOGIN_PATH}/{name}/*");
+            if pages.iter().any(|known| *known.path == *path && known.host == route.host) {
+                continue;
+            }
+            let auth = weft_traffic::policy::Auth { any: vec![Arc::clone(name)], ..Default::default() };
+            pages.push(RouteSpec {
+                application: route.application.clone(),
+                host: route.host.clone(),
+                path: path.into(),
+                methods: vec![http::Method::GET, http::Method::POST],
+                headers: Vec::new(),
+                // Never reached: the guard answers, or refuses.
+                action: Action::Redirect { to: "/".into(), status: 307 },
+                policy: Policy { auth, timeout: LOGIN_TIMEOUT, ..Policy::default() },
+                features: None,
+                guard: Some(Arc::new(LoginPages(Arc::clone(oidc)))),
+                origins: Vec::new(),
+                place: route.place.clone(),
+            });
+        }
+    }
+    pages
+}
+
+/// The keys of a file that its owner alone can read, which is made where there is none.
+fn session_keys(path: &Path) -> Result<SessionKeys, KeyError> {
+    let wrong = |error: io::Error| KeyError::Sessions(format!("{}: {error}", path.display()));
+    let made = SessionKeys::generate()?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(mut file) => file.write_all(made.as_bytes()).and_then(|()| file.sync_all()).map_err(wrong)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(wrong(error)),
+    }
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(path).map_err(wrong)?);
+        if mode & 0o077 != 0 {
+            return Err(wrong(io::Error::other("others than its owner can read it: `chmod 600` it, and renew it")));
+        }
+    }
+    SessionKeys::parse(&fs::read_to_string(path).map_err(wrong)?)
+        .map_err(|error| KeyError::Sessions(format!("{}: {error}", path.display())))
 }
 
 /// Without one of its declarations a route has no guard, and so lets nobody in.

@@ -271,7 +271,7 @@ impl Node {
             table,
             meters,
             world: Mutex::default(),
-            providers: Providers::new(config.clients.is_some()),
+            providers: Providers::new(config.clients.is_some(), data),
             turn: tokio::sync::Mutex::default(),
             fronts: Mutex::default(),
             admin: Mutex::default(),

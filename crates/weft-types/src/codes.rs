@@ -72,6 +72,7 @@ codes! {
     UPGRADE_REFUSED     "upgrade-refused"      Caller Retry::No, "This is no WebSocket handshake, and nothing else can be upgraded to.";
     CREDENTIAL_INVALID  "credential-invalid"   Caller Retry::No, "The credential is not valid here.";
     CREDENTIAL_EXPIRED  "credential-expired"   Caller Retry::No, "The credential has expired.";
+    LOGIN_FAILED        "login-failed"         Caller Retry::No, "The login came to nothing.";
     FORBIDDEN           "forbidden"            Caller Retry::No, "The caller may not do this.";
     CLIENT_GONE         "client-gone"          Caller Retry::No, "The client left before the answer was complete.";
     RATE_LIMITED        "rate-limited"         Caller SOON, "The caller is over its rate limit.";

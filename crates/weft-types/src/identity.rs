@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use crate::{Caller, Code, Name, Pending, Tenant, Timestamp};
 
@@ -35,6 +35,10 @@ pub struct Presented<'a> {
     pub method: &'a Method,
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
+    /// Host and port that it is for, as it says.
+    pub authority: &'a str,
+    /// Whether it came by TLS, to us or to a proxy that is believed.
+    pub secure: bool,
     /// That the client proved to have the key of, when the connection was secured.
     pub certificate: Option<&'a ClientCertificate>,
 }
@@ -61,8 +65,17 @@ pub enum Checked {
     /// `None`: nobody in particular, which the route allows.
     Passed(Option<Arc<Identity>>),
     Refused(Box<Denial>),
+    /// The guard answers by itself: it sends a browser to where it can log in.
+    Answered(Box<Answer>),
     /// Something has to be fetched first: check again after this. It ends by itself, and is asked for once.
     Later(Pending<'static, ()>),
+}
+
+/// An answer without a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
 }
 
 /// Why a request goes no further.

@@ -55,11 +55,18 @@ pub(crate) fn ask(guard: &RouteGuard, authorization: &[&str], now: u64) -> Resul
         headers.append(field::AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
     }
     let (method, uri) = (Method::GET, Uri::from_static("/"));
-    let presented = Presented { method: &method, uri: &uri, headers: &headers, certificate: None };
+    let presented = Presented {
+        method: &method,
+        uri: &uri,
+        headers: &headers,
+        authority: "shop.example",
+        secure: true,
+        certificate: None,
+    };
     match guard.check(&presented, at(now)) {
         Checked::Passed(identity) => Ok(identity.map(|identity| (*identity).clone())),
         Checked::Refused(denial) => Err(denial),
-        Checked::Later(_) => panic!("nobody is to be asked"),
+        Checked::Later(_) | Checked::Answered(_) => panic!("nobody is to be asked"),
     }
 }
 

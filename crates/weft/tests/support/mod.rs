@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) mod browser;
 pub(crate) mod proxy;
 pub(crate) mod service;
 
@@ -184,7 +185,7 @@ pub(crate) fn connect(url: &str) -> TcpStream {
 pub(crate) fn request(url: &str, text: &str) -> Response {
     let mut stream = connect(url);
     stream.write_all(text.as_bytes()).expect("sent");
-    read(&mut BufReader::new(stream)).expect("an answer")
+    read(&mut BufReader::new(stream)).unwrap_or_else(|| panic!("no answer to {text}"))
 }
 
 /// Reads one answer. `None` where the connection ended before it was complete.
