@@ -9,6 +9,7 @@ mod logs;
 pub mod openapi;
 pub mod path;
 mod problem;
+mod request;
 mod status;
 mod upstream;
 
@@ -19,6 +20,7 @@ pub use apply::{ARTEFACT_BYTES_MAX, Applied, Apply, Artefact, Folder, REQUEST_BY
 pub use explain::{Candidate, ExplainQuery, Explanation, Param, PolicyField, QueryError, Service};
 pub use logs::{LOG_LINES_MAX, LOG_WAIT_MAX, LogLevel, LogLine, LogPage, LogQuery, LogQueryError};
 pub use problem::{Place, Problem};
+pub use request::{LimitReport, RequestReport, TryReport};
 pub use status::{
     AdaptiveStatus, ApplicationStatus, ArmStatus, ComponentStatus, Listener, NodeState, Serves, SloStatus, SplitStatus,
     Status, StoreStatus,

@@ -14,9 +14,10 @@ use utoipa::{
 
 use crate::{
     AdaptiveStatus, Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, ArmStatus,
-    Artefact, BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, Listener,
-    LogLevel, LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem, Removed, Revision, Revisions, Rollback,
-    Route, Routes, Serves, Service, SloStatus, SplitStatus, State, Status, StoreStatus, UpstreamStatus, path,
+    Artefact, BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, LimitReport,
+    Listener, LogLevel, LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem, Removed, RequestReport,
+    Revision, Revisions, Rollback, Route, Routes, Serves, Service, SloStatus, SplitStatus, State, Status, StoreStatus,
+    TryReport, UpstreamStatus, path,
 };
 
 #[derive(OpenApi)]
@@ -49,6 +50,9 @@ use crate::{
     PolicyField,
     Problem,
     Removed,
+    RequestReport,
+    LimitReport,
+    TryReport,
     Revision,
     Revisions,
     Rollback,
@@ -195,6 +199,15 @@ const TABLE: &[Entry] = &[
     },
     Entry {
         method: HttpMethod::Get,
+        path: path::REQUEST,
+        id: "get-request",
+        summary: "What became of a request: route, policy, limit, caller, tries, time; kept for a while",
+        takes: Takes::Nothing,
+        gives: &[(200, "The request", Some("RequestReport"))],
+        fails: &[(400, "It is no request id"), (404, "It is not kept here, or not over")],
+    },
+    Entry {
+        method: HttpMethod::Get,
         path: path::LOGS,
         id: "logs",
         summary: "The latest lines of the node's log, its guests' included; or those after a number, waiting for them",
@@ -233,7 +246,11 @@ pub fn text() -> String {
 
 fn operation(entry: &Entry) -> Operation {
     let mut operation = OperationBuilder::new().operation_id(Some(entry.id)).summary(Some(entry.summary));
-    for (name, meaning) in [("name", "The application"), ("digest", "`sha256:` and 64 hexadecimal digits")] {
+    for (name, meaning) in [
+        ("name", "The application"),
+        ("digest", "`sha256:` and 64 hexadecimal digits"),
+        ("id", "As every error of ours has it: `inv_` and 32 hexadecimal digits"),
+    ] {
         if entry.path.contains(&format!("{{{name}}}")) {
             operation = operation.parameter(parameter(name, meaning, ParameterIn::Path, Required::True));
         }

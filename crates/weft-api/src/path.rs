@@ -10,6 +10,7 @@ pub const ARTEFACT: &str = "/v1/artefacts/{digest}";
 pub const STATUS: &str = "/v1/status";
 pub const ROUTES: &str = "/v1/routes";
 pub const EXPLAIN: &str = "/v1/explain";
+pub const REQUEST: &str = "/v1/requests/{id}";
 pub const LOGS: &str = "/v1/logs";
 /// This document itself.
 pub const OPENAPI: &str = "/v1/openapi.json";

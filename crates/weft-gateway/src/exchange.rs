@@ -128,6 +128,7 @@ impl Drop for Exchange {
         observer.request(&Observed {
             id: self.id,
             trace: &self.trace,
+            table: &self.table,
             route: self.route(),
             arm: self.taken.as_ref().map(|taken| taken.arm),
             method: &self.method,
@@ -141,6 +142,8 @@ impl Drop for Exchange {
             bytes_in: bytes.0,
             bytes_out: bytes.1,
             complete,
+            identity: self.identity.as_ref(),
+            limit: self.quota.map(|quota| quota.verdict),
         });
     }
 }

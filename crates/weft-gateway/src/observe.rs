@@ -1,9 +1,11 @@
 //! The seam to telemetry: a call when a request's route is known, one when its last byte has left or nobody wants it
 //! any more, and one for what befalls a connection.
 
+use std::sync::Arc;
+
 use http::{Method, StatusCode, Version};
-use weft_traffic::CompiledRoute;
-use weft_types::{Class, Code, InvocationId, Timestamp, Trace};
+use weft_traffic::{CompiledRoute, Table, gcra::Verdict};
+use weft_types::{Class, Code, Identity, InvocationId, Timestamp, Trace};
 
 /// Told of requests and connections. Called on a connection's task: it must not block.
 pub trait Observer: Send + Sync {
@@ -56,6 +58,8 @@ pub enum ConnectionEvent {
 pub struct Observed<'a> {
     pub id: InvocationId,
     pub trace: &'a Trace,
+    /// The routes among which one was looked for.
+    pub table: &'a Arc<Table>,
     /// `None`: none matched, or the request was refused before one was looked for.
     pub route: Option<&'a CompiledRoute>,
     /// Of a split route, which of its arms answered.
@@ -76,4 +80,8 @@ pub struct Observed<'a> {
     pub bytes_out: u64,
     /// Whether the answer was handed over to its last byte.
     pub complete: bool,
+    /// Who was proven to be calling.
+    pub identity: Option<&'a Arc<Identity>>,
+    /// What the route's rate limit said.
+    pub limit: Option<Verdict>,
 }

@@ -61,7 +61,7 @@ impl Node {
     }
 
     /// How the upstream stands that a winner passes requests on to.
-    fn upstream_of(&self, winner: &Candidate) -> Option<UpstreamStatus> {
+    pub(crate) fn upstream_of(&self, winner: &Candidate) -> Option<UpstreamStatus> {
         let name = winner.action.strip_prefix("upstream ").filter(|_| winner.lost.is_none())?;
         let application: Name = winner.application.parse().ok()?;
         let world = self.world.lock();
@@ -80,7 +80,7 @@ fn headers(given: &[(String, String)]) -> Result<HeaderMap, AskError> {
     Ok(headers)
 }
 
-fn candidate(said: weft_traffic::Candidate) -> Candidate {
+pub(crate) fn candidate(said: weft_traffic::Candidate) -> Candidate {
     let weft_traffic::Candidate { application, route, place, action, revision, lost, params, policy } = said;
     let params = params.into_iter().map(|(name, value)| Param { name, value }).collect();
     let field = |said: weft_traffic::Origin| PolicyField { field: said.field, value: said.value, origin: said.origin };

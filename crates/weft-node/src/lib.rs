@@ -21,6 +21,7 @@ mod lower;
 mod metered;
 mod node;
 mod observe;
+mod requests;
 mod sampling;
 mod secrets;
 mod sweep;

@@ -42,6 +42,7 @@ use crate::{
     levels, limits,
     metered::Metered,
     observe::{RouteMeters, Watcher},
+    requests::Requests,
     secrets::{SecretError, Secrets},
     sweep::{self, Idle},
     telemetry::Telemetry,
@@ -67,6 +68,8 @@ pub struct Node {
     pub(crate) senses: Senses,
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) meters: Arc<RouteMeters>,
+    /// What became of the latest requests.
+    pub(crate) requests: Arc<Requests>,
     pub(crate) world: Mutex<World>,
     pub(crate) providers: Providers,
     /// Held while a change is prepared and made: one at a time.
@@ -242,11 +245,17 @@ impl Node {
         let host = Host::new(host).map_err(|error| NodeError::Engine(format!("{error:#}")))?;
         let dispatch = Dispatch::new(Arc::clone(&telemetry.clock));
         let door = Door::new(Arc::clone(&dispatch));
-        let (random, watch) = (Arc::new(SystemRandomness), Arc::new(Tries(spans.clone())));
+        let requests = Arc::new(Requests::default());
+        let (random, watch) = (Arc::new(SystemRandomness), Arc::new(Tries(spans.clone(), Arc::clone(&requests))));
         let senses = Senses { random, watch, ..Senses::new(Arc::clone(&telemetry.clock)) };
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let meters = Arc::new(RouteMeters::default());
-        let watcher = Watcher { metrics: Arc::clone(&telemetry.metrics), meters: Arc::clone(&meters), spans };
+        let watcher = Watcher {
+            metrics: Arc::clone(&telemetry.metrics),
+            meters: Arc::clone(&meters),
+            spans,
+            requests: Arc::clone(&requests),
+        };
         let mut gateway = Gateway::new(Arc::clone(&door) as Arc<dyn Invoke>, Arc::clone(&table))
             .clock(Arc::clone(&telemetry.clock))
             .observer(Arc::new(watcher))
@@ -270,6 +279,7 @@ impl Node {
             senses,
             table,
             meters,
+            requests,
             world: Mutex::default(),
             providers: Providers::new(config.clients.is_some(), data),
             turn: tokio::sync::Mutex::default(),

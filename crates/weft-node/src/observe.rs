@@ -11,7 +11,7 @@ use weft_telemetry::{
 use weft_traffic::{Action, Callee, CompiledRoute, RouteSpec, Table};
 use weft_types::{Class, Code, code};
 
-use crate::sampling::wants;
+use crate::{requests::Requests, sampling::wants};
 
 /// The meters of the routes that are served, found by their place in the table.
 #[derive(Default)]
@@ -59,6 +59,7 @@ pub(crate) struct Watcher {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) meters: Arc<RouteMeters>,
     pub(crate) spans: SpanSink,
+    pub(crate) requests: Arc<Requests>,
 }
 
 impl Watcher {
@@ -123,6 +124,7 @@ impl Observer for Watcher {
             }
             _ => {}
         }
+        self.requests.keep(seen);
         if wants(&self.spans, seen.trace) {
             self.spans.emit(span(seen));
         }

@@ -1,17 +1,20 @@
 //! A client's span for every try of an upstream.
 
+use std::sync::Arc;
+
 use weft_telemetry::{
     metrics::Method,
     trace::{Kind, SpanRecord, SpanSink, Status, Value},
 };
 use weft_upstream::{Tried, Watch};
 
-use crate::sampling::wants;
+use crate::{requests::Requests, sampling::wants};
 
-pub(crate) struct Tries(pub(crate) SpanSink);
+pub(crate) struct Tries(pub(crate) SpanSink, pub(crate) Arc<Requests>);
 
 impl Watch for Tries {
     fn tried(&self, tried: &Tried<'_>) {
+        self.1.tried(tried);
         if !wants(&self.0, tried.within) {
             return;
         }

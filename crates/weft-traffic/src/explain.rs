@@ -110,6 +110,16 @@ fn miss_text(miss: &Miss) -> String {
     }
 }
 
+impl CompiledRoute {
+    /// The route by itself, as the one that some request met: with its policy, and without what only a request has.
+    pub fn explained(&self) -> Candidate {
+        let spec = &self.spec;
+        let mut own = candidate(self, None);
+        own.policy = spec.origins.iter().map(origin).collect();
+        own
+    }
+}
+
 fn candidate(route: &CompiledRoute, lost: Option<String>) -> Candidate {
     let (action, revision) = match &route.spec.action {
         Action::Component(context) => {

@@ -3,6 +3,7 @@
 mod answer;
 mod audit;
 mod logs;
+mod requests;
 mod status;
 mod token;
 mod upload;
@@ -88,6 +89,7 @@ impl Admin {
             ("GET", ["v1", "status"]) => json(StatusCode::OK, &self.status().await?),
             ("GET", ["v1", "routes"]) => json(StatusCode::OK, &self.routes()),
             ("GET", ["v1", "explain"]) => self.explain(uri.query().unwrap_or_default()),
+            ("GET", ["v1", "requests", id]) => self.request(id),
             ("GET", ["v1", "logs"]) => self.logs(uri.query().unwrap_or_default()).await,
             ("GET", ["v1", "applications"]) => json(StatusCode::OK, &self.applications().await?),
             ("POST", ["v1", "applications"]) => {
@@ -249,7 +251,7 @@ fn is_known(segments: &[&str]) -> bool {
     matches!(
         segments,
         ["v1", "openapi.json" | "status" | "routes" | "explain" | "logs" | "applications"]
-            | ["v1", "applications" | "artefacts", _]
+            | ["v1", "applications" | "artefacts" | "requests", _]
             | ["v1", "applications", _, "revisions" | "rollback"]
             | ["healthz", "live" | "ready"]
             | ["metrics"]

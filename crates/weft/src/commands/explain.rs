@@ -16,17 +16,19 @@ use crate::{
     output,
 };
 
-/// Say which route, application, component, policy and services a request would meet, and why the others lost.
+/// Say which route, application, component, policy and services a request would meet, and why the others lost; or, of a
+/// request that was sent, what became of it.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  weft explain GET /orders/7                   asks the running node\n  weft explain GET /orders/7 --of .            reads the manifest; no node is needed\n  weft explain POST http://shop.example/orders -H 'x-beta: 1'"
+    after_help = "Examples:\n  weft explain GET /orders/7                   asks the running node\n  weft explain GET /orders/7 --of .            reads the manifest; no node is needed\n  weft explain POST http://shop.example/orders -H 'x-beta: 1'\n  weft explain inv_01a1fd…                     what became of a request, by the id in its error"
 )]
 pub(crate) struct Explain {
-    #[arg(value_name = "METHOD")]
+    /// A method; or the id of a request that was sent, as every error of ours has it.
+    #[arg(value_name = "METHOD|REQUEST-ID")]
     method: String,
-    /// A path, or a URL with a host.
+    /// A path, or a URL with a host. Not with an id.
     #[arg(value_name = "URL")]
-    url: String,
+    url: Option<String>,
     /// A header of the request; as often as needed.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
@@ -47,9 +49,20 @@ fn header(text: &str) -> Result<(String, String), String> {
 
 impl Explain {
     pub(crate) fn run(&self, format: Format) -> Result<(), Failure> {
+        let url = match &self.url {
+            None if super::request::is_id(&self.method) => {
+                return super::request::explain(&self.method, &self.target, format);
+            }
+            Some(url) => url.clone(),
+            None => {
+                let message = format!("`{}` is no request id, and the URL is missing", self.method);
+                return Err(Failure::new(code::USAGE, "explain", message)
+                    .help("write `weft explain GET /path`, or `weft explain inv_…`"));
+            }
+        };
         let mut headers = self.headers.clone();
         headers.extend(self.host.iter().map(|host| ("host".to_owned(), host.clone())));
-        let query = ExplainQuery { method: self.method.to_ascii_uppercase(), url: self.url.clone(), headers };
+        let query = ExplainQuery { method: self.method.to_ascii_uppercase(), url, headers };
         let explanation = if self.of.is_empty() {
             let path = format!("{}?{}", path::EXPLAIN, query.to_query());
             super::block_on(async { self.target.find()?.get(&path).await })?

@@ -84,7 +84,7 @@ fn said(format: Format, page: &LogPage) -> bool {
 }
 
 /// For people. What a guest said comes escaped from the node only as JSON: here again, before it meets a terminal.
-fn shown(line: &LogLine) -> String {
+pub(super) fn shown(line: &LogLine) -> String {
     let mut text = format!("{} {:5} ", line.timestamp, line.level.as_str().to_uppercase());
     match (&line.application, &line.component) {
         (Some(application), Some(component)) => text.push_str(&format!("{application}/{component} ")),

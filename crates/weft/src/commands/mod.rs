@@ -11,6 +11,7 @@ pub(crate) mod load;
 pub(crate) mod logs;
 pub(crate) mod new;
 pub(crate) mod remove;
+mod request;
 pub(crate) mod rollback;
 pub(crate) mod secrets;
 pub(crate) mod serve;
