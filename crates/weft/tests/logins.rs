@@ -100,6 +100,15 @@ impl Shop {
         Node::start_with(&mut command)
     }
 
+    /// Another process with the same data.
+    fn restart(&mut self) {
+        self.node.signal("TERM");
+        while self.node.runs() {
+            std::thread::yield_now();
+        }
+        self.node = Self::run(&self.folder, &self.data);
+    }
+
     fn browser(&self) -> Browser {
         Browser::new(&[("shop.test", &self.node.url)])
     }
@@ -179,8 +188,7 @@ fn somebody_logs_in_at_a_certified_provider_and_out_again() {
     // A session outlives the node, and is the node's alone.
     let mode = fs::metadata(shop.data.path().join("session-keys")).expect("made").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    shop.node.signal("TERM");
-    shop.node = Shop::run(&shop.folder, &shop.data);
+    shop.restart();
     browser.moved("shop.test", &shop.node.url);
     assert_eq!(told(&browser.fetch(page)), who);
     let kept = browser.cookies("shop.test").into_iter().find(|one| one.starts_with("weft-session")).expect("kept");
@@ -202,8 +210,7 @@ fn somebody_logs_in_at_a_certified_provider_and_out_again() {
     // Nobody is let in unchecked once the provider is gone, and who is in stays in.
     browser.plant("shop.test", name, value);
     drop(provider);
-    shop.node.signal("TERM");
-    shop.node = Shop::run(&shop.folder, &shop.data);
+    shop.restart();
     browser.moved("shop.test", &shop.node.url);
     assert_eq!(told(&browser.open(page)), who);
     let gone = shop.browser().open(page);
