@@ -213,6 +213,8 @@ fn somebody_logs_in_at_a_certified_provider_and_out_again() {
     shop.restart();
     browser.moved("shop.test", &shop.node.url);
     assert_eq!(told(&browser.open(page)), who);
+    let out = browser.open(LOGOUT);
+    assert_eq!((out.status, field(&out, "location").as_deref()), (303, Some("http://shop.test/")), "here, at least");
     let gone = shop.browser().open(page);
     assert_eq!(code(&gone), is(503, "identity-unavailable"));
     assert_eq!(shop.browser().open("http://shop.test/open").status, 200);

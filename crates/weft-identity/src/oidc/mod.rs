@@ -187,7 +187,14 @@ impl Oidc {
             return failed(code::FORBIDDEN, "another site asks to log out");
         }
         let home = format!("{}/", origin(presented));
-        let end = self.metadata.held(now).and_then(|held| held.value.end.clone());
+        let held = self.metadata.held(now);
+        // A provider that cannot be asked keeps nobody from leaving here.
+        if held.is_none()
+            && let Some(ready) = self.metadata.wait(now)
+        {
+            return Checked::Later(ready);
+        }
+        let end = held.and_then(|held| held.value.end.clone());
         let to = end.map_or(home.clone(), |end| {
             let client = [("client_id", &*self.options.client_id), ("post_logout_redirect_uri", &*home)];
             with_query(&end, &form::pairs(&client))
