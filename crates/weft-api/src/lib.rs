@@ -25,4 +25,4 @@ pub use status::{
     AdaptiveStatus, ApplicationStatus, ArmStatus, ComponentStatus, Listener, NodeState, Serves, SloStatus, SplitStatus,
     Status, StoreStatus,
 };
-pub use upstream::{BreakerStatus, EndpointStatus, UpstreamStatus};
+pub use upstream::{BreakerStatus, EndpointStatus, HedgeStatus, UpstreamStatus};

@@ -14,10 +14,10 @@ use utoipa::{
 
 use crate::{
     AdaptiveStatus, Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, ArmStatus,
-    Artefact, BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, LimitReport,
-    Listener, LogLevel, LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem, Removed, RequestReport,
-    Revision, Revisions, Rollback, Route, Routes, Serves, Service, SloStatus, SplitStatus, State, Status, StoreStatus,
-    TryReport, UpstreamStatus, path,
+    Artefact, BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, HedgeStatus,
+    LimitReport, Listener, LogLevel, LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem, Removed,
+    RequestReport, Revision, Revisions, Rollback, Route, Routes, Serves, Service, SloStatus, SplitStatus, State,
+    Status, StoreStatus, TryReport, UpstreamStatus, path,
 };
 
 #[derive(OpenApi)]
@@ -37,6 +37,7 @@ use crate::{
     UpstreamStatus,
     BreakerStatus,
     EndpointStatus,
+    HedgeStatus,
     SplitStatus,
     ArmStatus,
     Explanation,

@@ -24,10 +24,24 @@ pub struct UpstreamStatus {
     pub retries: u64,
     /// Retries for which the budget had nothing left.
     pub retries_refused: u64,
+    /// Absent: nothing is hedged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedges: Option<HedgeStatus>,
     /// Absent: it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerStatus>,
     pub endpoints: Vec<EndpointStatus>,
+}
+
+/// Second tries beside a late first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct HedgeStatus {
+    pub sent: u64,
+    /// Of these, those whose answer counted.
+    pub won: u64,
+    /// Not sent: a budget had nothing left.
+    pub refused: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -52,10 +66,17 @@ pub struct BreakerStatus {
 pub struct EndpointStatus {
     #[schema(example = "http://10.1.0.4:8080")]
     pub address: String,
-    /// `in use`, `starting`, `ejected`, `unhealthy` or `idle`.
+    /// `in use`, `starting`, `standby` (others are nearer), `ejected`, `unhealthy` or `idle`.
     #[schema(example = "in use")]
     pub state: String,
     pub weight: u32,
+    /// Where it runs; absent where the manifest does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "eu-1a")]
+    pub zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "eu-1")]
+    pub region: Option<String>,
     /// Answers, and failures to answer.
     pub requests: u64,
     pub failures: u64,

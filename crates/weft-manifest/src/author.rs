@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use weft_traffic::policy::{BalancePatch, HedgePatch};
 
 pub use crate::auth::Auth;
 use crate::{
     auth::AuthUse,
     feature::{Cache, Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
-    policy::{Adaptive, Breaker, PriorityWord, RateLimit, Retry, Shedding},
+    policy::{Adaptive, Breaker, Hedge, LocalityWord, PriorityWord, RateLimit, Retry, Shedding},
     slo::Slo,
     split::{MirrorWritten, SplitArm, StickyBy},
     upstream::{Upstream, Written},
@@ -134,10 +135,13 @@ pub struct Policy {
     /// How often a route may be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// Hedged requests.
-    #[schemars(extend("x-unsupported" = "nothing is hedged by this version yet"))]
-    #[serde(skip_serializing)]
-    pub hedge: Option<Later>,
+    /// A second try of a call to an upstream beside a first that is late. Not on a component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
+    /// Which endpoints of an upstream are used, by where they and the node are. Not on a component.
+    #[schemars(extend("default" = "any"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locality: Option<LocalityWord>,
     /// Who may call: the name of a declaration of `[auth]`, a list of names of which one must prove the caller, a table,
     /// or `"none"` where the level above demands one.
     #[schemars(extend("examples" = ["staff"]))]
@@ -453,6 +457,8 @@ impl From<&Policy> for weft_traffic::Patch {
             retry: policy.retry.unwrap_or_default().into(),
             breaker: policy.breaker.unwrap_or_default().into(),
             rate_limit: policy.rate_limit.unwrap_or_default().into(),
+            hedge: policy.hedge.map(HedgePatch::from).unwrap_or_default(),
+            balance: BalancePatch { locality: policy.locality.map(Into::into), ..BalancePatch::default() },
             auth: policy.auth.as_ref().map(Into::into),
             ..Self::default()
         }

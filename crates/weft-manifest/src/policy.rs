@@ -3,12 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weft_traffic::{
-    gcra,
-    policy::{AdaptivePatch, BreakerPatch, RateLimitPatch, RetryPatch, SheddingPatch},
+    Near, Spread, gcra,
+    hedge::After,
+    policy::{AdaptivePatch, BreakerPatch, HedgePatch, RateLimitPatch, RetryPatch, SheddingPatch},
 };
 use weft_types::Priority;
 
-use crate::values::{Frequency, Share, Time};
+use crate::values::{Frequency, Late, Share, Time};
 
 /// How often a route may be asked. Each route counts for itself; who is over its limit is answered 429 with
 /// `Retry-After`, and every answer has `RateLimit` headers. Each node counts what it serves.
@@ -141,6 +142,59 @@ pub struct Breaker {
     pub open_max: Option<Time>,
 }
 
+/// A second try of a call beside a first that is late; the first good answer counts. Only for calls that may be repeated,
+/// whose body has been sent and is not over 64 KiB; to another endpoint where there is one. Off where this is not said,
+/// because each is work done twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "policy.hedge"))]
+pub struct Hedge {
+    /// Absent: on where the table is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// When the first try is late: when so many of the calls of the last minute would have been answered, such as `p95`,
+    /// once 100 were; or after a time, such as `50ms`. At least 1 ms.
+    #[schemars(extend("default" = "p95", "examples" = ["50ms"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Late>,
+    /// Second tries as a share of the calls of 10 s. They count as retries too, within `retry.budget`.
+    #[schemars(extend("default" = "5%"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Share>,
+}
+
+/// Which endpoints of an upstream are used from here, by the `zone` and `region` in the node's labels and at endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum LocalityWord {
+    /// All alike.
+    Any,
+    /// Those in the node's own zone, until fewer than 70% of them can be used; then those of the region join in, then all.
+    PreferZone,
+    PreferRegion,
+    /// Those in the node's own zone, as long as one of them can be used; then all.
+    RequireZone,
+    RequireRegion,
+    /// Those in the node's own zone, or none: for what may not leave it.
+    NeverLeaveZone,
+    NeverLeaveRegion,
+}
+
+impl From<LocalityWord> for Spread {
+    fn from(word: LocalityWord) -> Self {
+        match word {
+            LocalityWord::Any => Self::Any,
+            LocalityWord::PreferZone => Self::Prefer(Near::Zone),
+            LocalityWord::PreferRegion => Self::Prefer(Near::Region),
+            LocalityWord::RequireZone => Self::Require(Near::Zone),
+            LocalityWord::RequireRegion => Self::Require(Near::Region),
+            LocalityWord::NeverLeaveZone => Self::Never(Near::Zone),
+            LocalityWord::NeverLeaveRegion => Self::Never(Near::Region),
+        }
+    }
+}
+
 /// How important calls are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -160,6 +214,19 @@ impl From<PriorityWord> for Priority {
             PriorityWord::Interactive => Self::Interactive,
             PriorityWord::Health => Self::Health,
         }
+    }
+}
+
+impl From<Hedge> for HedgePatch {
+    fn from(said: Hedge) -> Self {
+        let (quantile, after) = match said.after.map(|late| late.0) {
+            Some(After::Quantile(share)) => (Some(share), Some(None)),
+            Some(After::Fixed(time)) => (None, Some(Some(time))),
+            None => (None, None),
+        };
+        let said_some = quantile.is_some() || after.is_some() || said.budget.is_some();
+        let enabled = said.enabled.or(said_some.then_some(true));
+        Self { enabled, quantile, budget: said.budget.map(|share| share.0), after }
     }
 }
 

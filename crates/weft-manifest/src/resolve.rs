@@ -352,6 +352,11 @@ impl Resolver<'_> {
             ("adaptive", policy.adaptive.is_some() && !matches!(callee, Callee::Own)),
             ("shedding", policy.shedding.is_some()),
             ("breaker", policy.breaker.is_some() && !matches!(callee, Callee::Own)),
+            ("hedge", policy.hedge.is_some() && matches!(callee, Callee::Shared(_) | Callee::Many { upstreams: true })),
+            (
+                "locality",
+                policy.locality.is_some() && matches!(callee, Callee::Shared(_) | Callee::Many { upstreams: true }),
+            ),
         ];
         for (key, _) in of_callee.iter().filter(|(_, said)| *said) {
             match &callee {
@@ -403,9 +408,14 @@ impl Resolver<'_> {
 
     /// What is said of calls to upstreams where there are none.
     fn upstreams_only(&mut self, policy: &author::Policy, at: &Spot<'_>) {
-        if policy.retry.is_some() {
-            let message = "`retry` has no effect here: this version has it for upstreams only".to_owned();
-            self.not_here("retry", message, "remove it", at);
+        let said = [
+            ("retry", policy.retry.is_some()),
+            ("hedge", policy.hedge.is_some()),
+            ("locality", policy.locality.is_some()),
+        ];
+        for (key, _) in said.iter().filter(|(_, said)| *said) {
+            let message = format!("`{key}` has no effect here: this version has it for upstreams only");
+            self.not_here(key, message, "remove it", at);
         }
     }
 

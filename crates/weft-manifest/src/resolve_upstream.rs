@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use weft_traffic::{UpstreamAddress, units};
+use weft_traffic::{Near, Spread, UpstreamAddress, units};
 use weft_types::{Name, code};
 
 use crate::{
@@ -20,12 +20,13 @@ impl Resolver<'_> {
             let urls = written.endpoints.iter().map(|Endpoint(endpoint)| endpoint.url.as_str());
             let canonical = self.endpoints(urls, &spot.key("endpoints"));
             self.weights(written, &spot);
+            self.locality(written, &spot);
             self.tls(written, &spot);
             self.health(written, &spot.key("health"));
             if let (Some(name), Some(urls)) = (self.name(name, &spot), canonical) {
-                let weights = written.endpoints.iter().map(|Endpoint(endpoint)| endpoint.weight);
-                let pairs = urls.into_iter().zip(weights);
-                let endpoints = pairs.map(|(url, weight)| Endpoint(Weighted { url, weight })).collect();
+                let pairs = urls.into_iter().zip(&written.endpoints);
+                let canonical = |(url, Endpoint(said)): (String, &Endpoint)| Endpoint(Weighted { url, ..said.clone() });
+                let endpoints = pairs.map(canonical).collect();
                 upstreams.insert(name, Upstream { endpoints, ..written.clone() });
             }
         }
@@ -62,6 +63,26 @@ impl Resolver<'_> {
             let message = "every endpoint has a weight of 0: nothing can be sent".to_owned();
             let help = "give one of them a weight";
             self.problem(at.key("endpoints").value_span(), code::MANIFEST_TYPE, message, "these", help);
+        }
+    }
+
+    /// Where nobody says where he is, nobody is near.
+    fn locality(&mut self, written: &Upstream, at: &Spot<'_>) {
+        let Some(word) = written.policy.as_ref().and_then(|policy| policy.locality) else { return };
+        let label = match Spread::from(word).near() {
+            Some(Near::Zone) => "zone",
+            Some(Near::Region) => "region",
+            _ => return,
+        };
+        let says = |Endpoint(endpoint): &Endpoint| match label {
+            "zone" => endpoint.zone.is_some(),
+            _ => endpoint.region.is_some(),
+        };
+        if !written.endpoints.iter().any(says) {
+            let message = format!("`locality` has no effect here: no endpoint says its `{label}`");
+            let help = format!("write endpoints as `{{ url = \"…\", {label} = \"…\" }}`");
+            let span = at.key("policy").key("locality").key_span();
+            self.problem(span, code::MANIFEST_MISSING, message, "of what", &help);
         }
     }
 

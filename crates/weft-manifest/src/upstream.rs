@@ -1,13 +1,13 @@
 //! Services that are not WebAssembly, as they are written and as they are kept: where they are, how they are watched.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer, value::SeqAccessDeserializer},
 };
-use weft_traffic::{Patch, Resolution, policy::BalancePatch};
+use weft_traffic::{Locality, Patch, Resolution, policy::BalancePatch};
 use weft_types::Name;
 
 use crate::{
@@ -21,7 +21,8 @@ use crate::{
 #[schemars(extend("x-table" = "upstream.NAME"))]
 pub struct Upstream {
     /// Where it is: `http://`, `https://` (verified; HTTP/2 or HTTP/1.1) or `h2c://` (HTTP/2 in the clear), a host and
-    /// perhaps a port. A name is resolved for each new connection. With `weight`, a table for each.
+    /// perhaps a port. A name is resolved for each new connection. With `weight`, `zone` or
+    /// `region`, a table for each.
     #[schemars(extend("examples" = [["http://10.1.0.4:8080", "http://10.1.0.5:8080"]]))]
     pub endpoints: Vec<Endpoint>,
     /// How long an endpoint that is new or has healed takes until it has its whole share.
@@ -59,6 +60,26 @@ pub struct Weighted {
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 10_000), extend("default" = 1))]
     pub weight: u32,
+    /// Where it runs, as the labels of nodes have it. Names of zones count within their region.
+    #[schemars(extend("x-form" = "text", "examples" = ["eu-1a"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// And in which region.
+    #[schemars(extend("x-form" = "text", "examples" = ["eu-1"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+impl Weighted {
+    /// One that says no more than where it is.
+    fn plain(url: &str) -> Self {
+        Self { url: url.to_owned(), weight: one(), zone: None, region: None }
+    }
+
+    pub fn locality(&self) -> Locality {
+        let text = |text: &Option<String>| text.as_deref().map(Arc::from);
+        Locality { zone: text(&self.zone), region: text(&self.region) }
+    }
 }
 
 fn one() -> u32 {
@@ -161,7 +182,7 @@ impl UpstreamTls {
 impl Upstream {
     /// A list of endpoints on a route.
     pub(crate) fn plain(urls: &[String]) -> Self {
-        let endpoint = |url: &String| Endpoint(Weighted { url: url.clone(), weight: 1 });
+        let endpoint = |url: &String| Endpoint(Weighted::plain(url));
         let endpoints = urls.iter().map(endpoint).collect();
         Self { endpoints, slow_start: None, ejection: None, health: None, tls: None, policy: None }
     }
@@ -179,7 +200,8 @@ impl Upstream {
             out: ejection.time.map(|time| time.0),
             ..BalancePatch::default()
         };
-        Patch { balance, ..self.policy.as_ref().map(Patch::from).unwrap_or_default() }
+        let said = self.policy.as_ref().map(Patch::from).unwrap_or_default();
+        Patch { balance: BalancePatch { locality: said.balance.locality, ..balance }, ..said }
     }
 }
 
@@ -252,7 +274,7 @@ impl<'de> Deserialize<'de> for Endpoint {
                 f.write_str("a string or a table with `url`")
             }
             fn visit_str<E>(self, url: &str) -> Result<Endpoint, E> {
-                Ok(Endpoint(Weighted { url: url.to_owned(), weight: one() }))
+                Ok(Endpoint(Weighted::plain(url)))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Endpoint, A::Error> {
                 Weighted::deserialize(MapAccessDeserializer::new(map)).map(Endpoint)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use weft_traffic::{
     Network, Rate, Ratio, UpstreamAddress,
     feature::{compression::TypeRule, cors::OriginRule, headers, rewrite::HostName},
+    hedge::After,
     units,
 };
 use weft_types::Name;
@@ -31,6 +32,42 @@ pub struct Frequency(pub Rate);
 #[serde(transparent)]
 pub struct Share(pub Ratio);
 
+/// When a try is late, written `p95` or `50ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Late(pub After);
+
+impl std::str::FromStr for Late {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "it is a percentile from `p50` to `p99.99`, or a time from `1ms` to `1m`".to_owned();
+        let Some(percent) = text.strip_prefix('p') else {
+            let time = units::parse_duration(text).map_err(|_| wrong())?;
+            let fits = (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&time);
+            return fits.then_some(Self(After::Fixed(time))).ok_or_else(wrong);
+        };
+        let share: Ratio = format!("{percent}%").parse().map_err(|_| wrong())?;
+        let fits = (500_000..=999_900).contains(&share.as_millionths());
+        fits.then_some(Self(After::Quantile(share))).ok_or_else(wrong)
+    }
+}
+
+impl TryFrom<String> for Late {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Late> for String {
+    fn from(late: Late) -> Self {
+        match late.0 {
+            After::Quantile(share) => format!("p{}", share.to_string().trim_end_matches('%')),
+            After::Fixed(time) => units::format_duration(time),
+        }
+    }
+}
+
 /// Stands for a key whose meaning this version does not have yet. Its content is not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Later;
@@ -41,6 +78,7 @@ pub(crate) fn fault_of(form: &str, text: &str) -> Option<String> {
         "duration" => units::parse_duration(text).err().map(|e| e.to_string()),
         "size" => units::parse_bytes(text).err().map(|e| e.to_string()),
         "rate" => text.parse::<Rate>().err().map(|e| e.to_string()),
+        "late" => text.parse::<Late>().err(),
         "share" => text.parse::<Ratio>().err().map(|e| e.to_string()),
         "name" => Name::new(text).err().map(|e| e.reason.to_owned()),
         "method" => method_fault(text),
@@ -196,6 +234,7 @@ schema! {
     Time => { "type": "string", "x-form": "duration", "pattern": "^[0-9]+(ns|us|ms|s|m|h|d)$" };
     Size => { "type": "string", "x-form": "size", "pattern": "^[0-9]+(B|KiB|MiB|GiB|TiB)$" };
     Frequency => { "type": "string", "x-form": "rate", "pattern": "^[0-9]+/[smhd]$" };
+    Late => { "type": "string", "x-form": "late", "pattern": "^(p[0-9]{2}([.][0-9]{1,2})?|[0-9]+(ms|s|m))$" };
     Share => { "type": "string", "x-form": "share", "pattern": "^[0-9]+([.][0-9]{1,4})?%$" };
     Later => {};
 }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use weft_dispatch::{Dispatch, Gate, GateOptions, Permit, who};
+use weft_traffic::{Locality, Near};
 use weft_types::{
     Class, Clock, Context, End, Fault, Invocation, Invoke, Name, Outcome, Pending, Ran, Reply, Target, Timestamp,
     Usage, code,
@@ -83,6 +84,7 @@ impl Invoke for Door {
 impl Gated {
     pub(crate) fn new(shared: UpstreamShared, senses: Senses) -> Arc<Self> {
         let clock = Arc::clone(&senses.clock);
+        near(&shared, &senses.here);
         let gate = Gate::new(shared.gate, Arc::clone(&clock), None);
         let upstream = Arc::new(Upstream::new(&shared.endpoints, shared.options.clone(), senses));
         let _checking = Checking::start(&upstream);
@@ -127,6 +129,20 @@ impl Gated {
             Some(permit) => Ok(permit),
             None => Box::pin(self.gate.enter(self.clock.now(), deadline, who(context))).await,
         }
+    }
+}
+
+/// Says where what is near can never be found: the node does not know where it is.
+fn near(shared: &UpstreamShared, here: &Locality) {
+    let (label, known) = match shared.options.balance.spread.near() {
+        Some(Near::Zone) => ("zone", here.zone.is_some()),
+        Some(Near::Region) => ("region", here.region.is_some()),
+        _ => return,
+    };
+    if !known {
+        let (application, upstream) = (&shared.application, &*shared.name);
+        let locality = shared.options.balance.spread;
+        tracing::warn!(%application, upstream, %locality, label, "node.toml has no such label: no endpoint is near");
     }
 }
 

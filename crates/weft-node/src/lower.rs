@@ -130,7 +130,7 @@ fn upstreams(application: &Application, revision: Digest, secrets: &Granted) -> 
 
 fn shared(application: &Application, to: Destination, secrets: &Granted) -> UpstreamShared {
     let endpoint = |weft_manifest::Endpoint(endpoint): &weft_manifest::Endpoint| {
-        Some(Endpoint { address: endpoint.url.parse().ok()?, weight: endpoint.weight })
+        Some(Endpoint { address: endpoint.url.parse().ok()?, weight: endpoint.weight, locality: endpoint.locality() })
     };
     let security = secrets.upstreams.get(to.name.as_str()).cloned().unwrap_or_default();
     let options = Options {

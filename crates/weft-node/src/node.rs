@@ -26,7 +26,7 @@ use weft_telemetry::{
     otlp::{self, Exporter, Identity, OtlpError},
     trace::SpanSink,
 };
-use weft_traffic::Table;
+use weft_traffic::{Locality, Table};
 use weft_types::{Code, Invoke, Timestamp, code};
 use weft_upstream::Senses;
 
@@ -182,6 +182,12 @@ fn limits(config: &NodeConfig) -> Limits {
     }
 }
 
+/// Where this node is, as its labels say.
+fn here(config: &NodeConfig) -> Locality {
+    let label = |name: &str| config.labels.get(name).map(|text| Arc::from(text.as_str()));
+    Locality { zone: label("zone"), region: label("region") }
+}
+
 /// Where spans go: nowhere, unless node.toml names a collector.
 fn export(
     config: &NodeConfig,
@@ -247,7 +253,7 @@ impl Node {
         let door = Door::new(Arc::clone(&dispatch));
         let requests = Arc::new(Requests::default());
         let (random, watch) = (Arc::new(SystemRandomness), Arc::new(Tries(spans.clone(), Arc::clone(&requests))));
-        let senses = Senses { random, watch, ..Senses::new(Arc::clone(&telemetry.clock)) };
+        let senses = Senses { here: here(config), random, watch, ..Senses::new(Arc::clone(&telemetry.clock)) };
         let table = Arc::new(ArcSwap::from_pointee(Table::default()));
         let meters = Arc::new(RouteMeters::default());
         let watcher = Watcher {

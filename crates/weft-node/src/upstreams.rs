@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use weft_api::{BreakerStatus, EndpointStatus, UpstreamStatus};
-use weft_telemetry::metrics::{BreakerReading, EndpointReading, UpstreamReading, UpstreamSource};
+use weft_api::{BreakerStatus, EndpointStatus, HedgeStatus, UpstreamStatus};
+use weft_telemetry::metrics::{BreakerReading, EndpointReading, HedgeReading, UpstreamReading, UpstreamSource};
 use weft_traffic::{
     balance::{Active, View},
     breaker::{self, Cause, State},
@@ -37,6 +37,8 @@ pub(crate) fn status(gated: &Gated) -> UpstreamStatus {
         address: view.address.to_string(),
         state: state(view).to_owned(),
         weight: view.weight,
+        zone: view.locality.zone.as_deref().map(str::to_owned),
+        region: view.locality.region.as_deref().map(str::to_owned),
         requests: view.total.total(),
         failures: view.total.bad,
         ejections: view.ejections,
@@ -52,6 +54,7 @@ pub(crate) fn status(gated: &Gated) -> UpstreamStatus {
         adaptive: limits::status(&load),
         retries: seen.retries,
         retries_refused: seen.retries_refused,
+        hedges: seen.hedged.map(|hedged| HedgeStatus { sent: hedged.sent, won: hedged.won, refused: hedged.refused }),
         breaker,
         endpoints: seen.endpoints.iter().map(endpoint).collect(),
     }
@@ -72,6 +75,7 @@ fn state(view: &View) -> &'static str {
         _ if view.weight == 0 => "idle",
         _ if view.active == Active::Unhealthy => "unhealthy",
         _ if view.ejected.is_some() => "ejected",
+        _ if !view.eligible => "standby",
         _ if view.ramp < 1.0 => "starting",
         _ => "in use",
     }
@@ -132,6 +136,7 @@ fn reading(gated: &Gated) -> UpstreamReading {
         upstream: Arc::clone(&gated.shared.name),
         retries: seen.retries,
         retries_refused: seen.retries_refused,
+        hedges: seen.hedged.map(|hedged| HedgeReading { sent: hedged.sent, won: hedged.won, refused: hedged.refused }),
         active: load.running.into(),
         waiting: load.waiting.into(),
         places: load.places.into(),
@@ -147,6 +152,12 @@ fn reading(gated: &Gated) -> UpstreamReading {
 fn add(to: &mut UpstreamReading, one: &UpstreamReading) {
     to.retries += one.retries;
     to.retries_refused += one.retries_refused;
+    if let Some(other) = one.hedges {
+        let known = to.hedges.get_or_insert_default();
+        known.sent += other.sent;
+        known.won += other.won;
+        known.refused += other.refused;
+    }
     to.active += one.active;
     to.waiting += one.waiting;
     to.places += one.places;

@@ -71,6 +71,7 @@ pub struct Pick {
 pub struct View {
     pub id: EndpointId,
     pub address: Arc<str>,
+    pub locality: Locality,
     pub in_flight: u32,
     /// The average time to first byte as it stands.
     pub ewma: Duration,
@@ -237,6 +238,7 @@ impl Balancer {
         pairs.map(move |(at, (endpoint, record))| View {
             id: EndpointId(endpoint.id),
             address: Arc::clone(&endpoint.spec.address),
+            locality: endpoint.spec.locality.clone(),
             in_flight: endpoint.in_flight,
             ewma: Duration::from_nanos(endpoint.ewma(self.options.decay, now) as u64),
             active: endpoint.active,

@@ -34,6 +34,21 @@ impl Locality {
     }
 }
 
+impl Spread {
+    /// Every word of a manifest.
+    pub fn words() -> [&'static str; 7] {
+        WORDS.map(|(word, _)| word)
+    }
+
+    /// What is near, where that matters.
+    pub fn near(self) -> Option<Near> {
+        match self {
+            Self::Any => None,
+            Self::Prefer(near) | Self::Require(near) | Self::Never(near) => Some(near),
+        }
+    }
+}
+
 /// How strongly the near is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

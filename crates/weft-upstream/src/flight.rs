@@ -7,6 +7,7 @@ use weft_traffic::{
     balance::{Balancer, EndpointId},
     breaker::{Breaker, Pass},
     budget::Budget,
+    hedge::Hedge,
 };
 use weft_types::{Class, Timestamp};
 
@@ -17,9 +18,22 @@ pub(crate) struct State {
     pub(crate) balancer: Balancer,
     pub(crate) breaker: Option<Breaker>,
     pub(crate) budget: Budget,
+    /// Of an upstream whose calls are hedged.
+    pub(crate) hedge: Option<Hedge>,
+    pub(crate) hedged: Hedged,
     /// Since the start.
     pub(crate) retries: u64,
     pub(crate) retries_refused: u64,
+}
+
+/// Second tries beside a late first one, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hedged {
+    pub sent: u64,
+    /// Of these, those whose answer counted.
+    pub won: u64,
+    /// Not sent: a budget had nothing left.
+    pub refused: u64,
 }
 
 pub(crate) struct Flight {

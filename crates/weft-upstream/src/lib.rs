@@ -6,6 +6,8 @@
 //!    └──────── again? ─────────┴── only what did not run, or may be repeated, within budget and deadline
 //! ```
 //!
+//! Where calls are hedged, a first try that is late gets a second one beside it, and the first good answer counts.
+//!
 //! Bodies stream both ways, a frame at a time. Of a request's body at most 64 KiB are held until the Head, so that it
 //! can be sent once more; a longer one gets one try. Dropping the call, or the answer's body, resets the stream or
 //! closes the connection. How many calls there are at once is for the door to bound.
@@ -16,11 +18,13 @@ mod error;
 mod flight;
 mod forward;
 mod health;
+mod hedge;
 mod options;
 mod pools;
 mod replay;
 mod upstream;
 
+pub use flight::Hedged;
 pub use health::Checking;
 pub use options::{Call, Endpoint, Health, Options, Senses, Silent, Tried, Watch};
 pub use upstream::{Status, Upstream};

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use weft_dial::{Identity, Roots};
-use weft_traffic::{Policy, UpstreamAddress, balance, breaker, budget, retry};
+use weft_traffic::{Locality, Policy, UpstreamAddress, balance, breaker, budget, hedge, retry};
 use weft_types::{Clock, Code, Context, Randomness, Timestamp, Trace};
 
 /// One place where a service is.
@@ -13,6 +13,7 @@ pub struct Endpoint {
     pub address: UpstreamAddress,
     /// Its share of the calls beside the others'. 0: none.
     pub weight: u32,
+    pub locality: Locality,
 }
 
 /// How endpoints are asked whether they are well: a GET now and then, which is to be answered with a 2xx in time.
@@ -51,6 +52,8 @@ pub struct Options {
     /// `None`: there is none.
     pub breaker: Option<breaker::Options>,
     pub balance: balance::Options,
+    /// `None`: nothing is hedged.
+    pub hedge: Option<hedge::Options>,
     /// Until a connection stands, with TLS: for each try, and never past the deadline.
     pub connect_timeout: Duration,
     /// Idle connections kept for each endpoint, and for how long.
@@ -80,6 +83,7 @@ impl Options {
             budget: policy.retry.budget(),
             breaker: policy.breaker.options(),
             balance: policy.balance.options(),
+            hedge: policy.hedge.options(),
             connect_timeout: Self::CONNECT_TIMEOUT,
             idle_max: Self::IDLE_MAX,
             idle: Self::IDLE,
@@ -96,9 +100,10 @@ impl Default for Options {
     }
 }
 
-/// Time, randomness, and who is told.
+/// Time, randomness, who is told, and where we are.
 #[derive(Clone)]
 pub struct Senses {
+    pub here: Locality,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Randomness>,
     pub watch: Arc<dyn Watch>,
@@ -107,7 +112,7 @@ pub struct Senses {
 impl Senses {
     /// Randomness of the operating system, and nobody who is told.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, random: Arc::new(Drawn), watch: Arc::new(Silent) }
+        Self { here: Locality::default(), clock, random: Arc::new(Drawn), watch: Arc::new(Silent) }
     }
 
     pub(crate) fn draw(&self) -> u64 {

@@ -79,6 +79,12 @@ impl Replay {
         self.0.lock().bytes.map_or(retry::Replay::Gone, retry::Replay::Held)
     }
 
+    /// It has been read to its end, and all of it is held: another copy takes nothing from the one before.
+    pub(crate) fn is_whole(&self) -> bool {
+        let shared = self.0.lock();
+        shared.bytes.is_some() && (shared.over || shared.body.is_end_stream())
+    }
+
     /// There will be no other try: nothing more is held. The last copy reads on.
     pub(crate) fn settle(self) {
         self.0.lock().bytes = None;

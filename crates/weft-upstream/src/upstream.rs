@@ -20,10 +20,11 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 use weft_traffic::{
-    Locality, UpstreamAddress, Wire,
+    UpstreamAddress, Wire,
     balance::{self, Balancer, EndpointId, EndpointSpec},
     breaker::{self, Breaker},
     budget::Budget,
+    hedge::Hedge,
     retry::{self, Decision, Ended, Stop, Try},
 };
 use weft_types::{
@@ -33,7 +34,7 @@ use weft_types::{
 
 use crate::{
     Call, Endpoint, Options, Senses, Tried, answer, error,
-    flight::{Flight, State},
+    flight::{Flight, Hedged, State},
     forward::Head,
     pools::Pools,
     replay::{self, Replay},
@@ -62,15 +63,25 @@ pub struct Status {
     pub retries: u64,
     /// Retries for which the budget had nothing left.
     pub retries_refused: u64,
+    /// `None`: nothing is hedged.
+    pub hedged: Option<Hedged>,
 }
 
 /// A call as each of its tries sees it.
-struct Asked<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
     head: &'a Head,
     context: &'a Context,
     trace: &'a Trace,
     until: Instant,
-    attempt: NonZeroU32,
+    pub(crate) attempt: NonZeroU32,
+}
+
+impl Asked<'_> {
+    /// The same, as another try.
+    pub(crate) fn numbered(self, attempt: NonZeroU32) -> Self {
+        Self { attempt, ..self }
+    }
 }
 
 impl Upstream {
@@ -79,15 +90,16 @@ impl Upstream {
         let spec = |endpoint: &Endpoint| EndpointSpec {
             address: endpoint.address.to_string().into(),
             weight: endpoint.weight,
-            locality: Locality::default(),
+            locality: endpoint.locality.clone(),
         };
         let specs: Vec<EndpointSpec> = endpoints.iter().map(spec).collect();
-        let mut balancer = Balancer::new(options.balance, Locality::default());
+        let mut balancer = Balancer::new(options.balance, senses.here.clone());
         balancer.update(senses.clock.now(), &specs);
         let addresses = endpoints.iter().map(|endpoint| endpoint.address.clone());
         let endpoints = specs.into_iter().map(|spec| spec.address).zip(addresses).collect();
         let (breaker, budget) = (options.breaker.map(Breaker::new), Budget::new(options.budget));
-        let state = State { balancer, breaker, budget, retries: 0, retries_refused: 0 };
+        let (hedge, hedged) = (options.hedge.map(Hedge::new), Hedged::default());
+        let state = State { balancer, breaker, budget, hedge, hedged, retries: 0, retries_refused: 0 };
         let pools = Pools::new(&options);
         Self { endpoints, options, senses, state: Arc::new(Mutex::new(state)), pools }
     }
@@ -102,6 +114,7 @@ impl Upstream {
             breaker: state.breaker.as_mut().map(|breaker| breaker.view(now)),
             retries: state.retries,
             retries_refused: state.retries_refused,
+            hedged: state.hedge.is_some().then_some(state.hedged),
         }
     }
 
@@ -140,7 +153,15 @@ impl Upstream {
             drop(last.take());
             tried.push(flight.id);
             let asked = Asked { head: &head, context: &context, trace: &trace, until, attempt };
-            let outcome = self.attempt(&asked, flight, body.again()).await;
+            let outcome = if self.options.hedge.is_some() && attempt == NonZeroU32::MIN {
+                let first = Try { attempt, idempotent, body: body.state(), other_target: true, deadline };
+                // Boxed: it holds two tries, and most calls are not hedged.
+                let (outcome, last) = Box::pin(self.hedged(asked, flight, &body, first, &mut tried)).await;
+                attempt = last;
+                outcome
+            } else {
+                self.attempt(&asked, flight, body.again()).await
+            };
             let other_target = tried.len() < self.endpoints.len();
             let now = Try { attempt, idempotent, body: body.state(), other_target, deadline };
             match self.again(by, now, &outcome) {
@@ -156,7 +177,7 @@ impl Upstream {
     }
 
     /// Past the breaker, to an endpoint that was not tried if there is one.
-    fn enter(&self, tried: &[EndpointId]) -> Result<Flight, Fault> {
+    pub(crate) fn enter(&self, tried: &[EndpointId]) -> Result<Flight, Fault> {
         let now = self.senses.clock.now();
         let mut state = self.state.lock();
         state.balancer.sweep(now);
@@ -179,7 +200,7 @@ impl Upstream {
         }
     }
 
-    async fn attempt(&self, asked: &Asked<'_>, mut flight: Flight, body: replay::Copy) -> Outcome {
+    pub(crate) async fn attempt(&self, asked: &Asked<'_>, mut flight: Flight, body: replay::Copy) -> Outcome {
         let trace =
             Trace { parent: Some(asked.trace.span), span: SpanId(self.senses.draw().max(1)), ..asked.trace.clone() };
         let answered = self.exchange(asked, &flight, &trace, body).await;

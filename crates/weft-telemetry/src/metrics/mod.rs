@@ -23,7 +23,7 @@ pub use node::{CodeFrom, Count, Level, NodeMeter, StoreMeter};
 pub use render::CONTENT_TYPE;
 pub use route::{Method, RouteMeter};
 pub use tenant::{OTHERS, TENANTS_MAX};
-pub use upstream::{BreakerReading, ENDPOINTS_MAX, EndpointReading, UpstreamReading, UpstreamSource};
+pub use upstream::{BreakerReading, ENDPOINTS_MAX, EndpointReading, HedgeReading, UpstreamReading, UpstreamSource};
 
 use std::{
     collections::BTreeMap,

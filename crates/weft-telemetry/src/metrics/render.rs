@@ -290,6 +290,7 @@ fn upstreams(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result 
     for (name, help, of) in counts {
         counters(out, name, help, all.iter().map(|one| (upstream_labels(one), of(one))))?;
     }
+    hedges(&all, out)?;
     let levels: [(&str, &str, Of); 3] = [
         (
             "weft_upstream_concurrency_limit",
@@ -303,6 +304,15 @@ fn upstreams(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result 
         gauges(out, name, help, all.iter().map(|one| (upstream_labels(one), of(one) as f64)))?;
     }
     breakers(&all, out)
+}
+
+fn hedges(all: &[UpstreamReading], out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let each = all.iter().filter_map(|one| Some((upstream_labels(one), one.hedges?)));
+    let each = each.flat_map(|([application, upstream], hedges)| {
+        [("sent", hedges.sent), ("won", hedges.won), ("refused", hedges.refused)]
+            .map(|(outcome, count)| ([application, upstream, ("outcome", outcome)], count))
+    });
+    counters(out, "weft_upstream_hedges", "Second tries beside a late one: sent, won, refused for want of budget", each)
 }
 
 fn upstream_labels(one: &UpstreamReading) -> Labels<'_> {

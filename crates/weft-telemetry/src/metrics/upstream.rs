@@ -22,6 +22,8 @@ pub struct UpstreamReading {
     pub upstream: Arc<str>,
     pub retries: u64,
     pub retries_refused: u64,
+    /// `None`: nothing is hedged.
+    pub hedges: Option<HedgeReading>,
     pub active: u64,
     pub waiting: u64,
     /// Calls that may be inside now.
@@ -29,6 +31,16 @@ pub struct UpstreamReading {
     /// `None`: it has none.
     pub breaker: Option<BreakerReading>,
     pub endpoints: Vec<EndpointReading>,
+}
+
+/// Second tries beside a late first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HedgeReading {
+    pub sent: u64,
+    /// Of these, those whose answer counted.
+    pub won: u64,
+    /// Not sent: a budget had nothing left.
+    pub refused: u64,
 }
 
 /// Its breaker.
@@ -91,6 +103,7 @@ mod tests {
             upstream: "legacy".into(),
             retries: 0,
             retries_refused: 0,
+            hedges: None,
             active: 0,
             waiting: 0,
             places: 256,

@@ -23,7 +23,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::AbortHandle,
 };
-use weft_traffic::Upstream as Spec;
+use weft_traffic::{Locality, Upstream as Spec};
 use weft_types::{
     Body, ClientAddress, Clock, Context, Digest, Fault, Invocation, InvocationId, Invoke, Name, Origin, Outcome,
     Payload, Reply, SpanId, SystemClock, Target, Timestamp, Trace, TraceId,
@@ -116,7 +116,11 @@ pub(crate) fn upstream(urls: &[String]) -> Upstream {
 }
 
 pub(crate) fn upstream_with(urls: &[String], options: Options, clock: Arc<dyn Clock>) -> Upstream {
-    let endpoint = |url: &String| Endpoint { address: url.parse().expect("an endpoint"), weight: 1 };
+    let endpoint = |url: &String| Endpoint {
+        address: url.parse().expect("an endpoint"),
+        weight: 1,
+        locality: Locality::default(),
+    };
     let endpoints: Vec<_> = urls.iter().map(endpoint).collect();
     Upstream::new(&endpoints, options, Senses::new(clock))
 }

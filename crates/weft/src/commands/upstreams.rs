@@ -8,10 +8,14 @@ use crate::output;
 pub(crate) fn shown(upstream: &UpstreamStatus, indent: &str) -> String {
     let UpstreamStatus { name, active, waiting, retries, .. } = upstream;
     let places = upstream.adaptive.as_ref().map_or(String::new(), |_| format!(" of {} places", upstream.places));
+    let hedges = upstream.hedges.map_or(String::new(), |hedges| {
+        format!(", {} hedges ({} won, {} refused)", hedges.sent, hedges.won, hedges.refused)
+    });
     let breaker = upstream.breaker.as_ref().map_or_else(|| "none".to_owned(), breaker);
-    let mut text =
-        format!("{indent}{name}: {active} active{places}, {waiting} waiting, {retries} retries, breaker {breaker}\n");
-    let head = ["endpoint", "state", "weight", "requests", "failures", "ejections", "active", "latency"];
+    let mut text = format!(
+        "{indent}{name}: {active} active{places}, {waiting} waiting, {retries} retries{hedges}, breaker {breaker}\n"
+    );
+    let head = ["endpoint", "state", "weight", "requests", "failures", "ejections", "active", "latency", "zone"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(upstream.endpoints.iter().map(endpoint));
     rows.iter_mut().for_each(|row| row[0].insert_str(0, &format!("{indent}  ")));
@@ -38,5 +42,6 @@ fn endpoint(endpoint: &EndpointStatus) -> Vec<String> {
         endpoint.ejections.to_string(),
         endpoint.active.to_string(),
         format!("{:.1} ms", endpoint.latency_us as f64 / 1e3),
+        endpoint.zone.iter().chain(&endpoint.region).map(String::as_str).collect::<Vec<_>>().join(", "),
     ]
 }
