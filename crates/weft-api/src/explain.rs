@@ -12,6 +12,18 @@ pub struct ExplainQuery {
     /// Absolute, or only a path: then of any host.
     pub url: String,
     pub headers: Vec<(String, String)>,
+    /// As whom; absent: as nobody.
+    pub who: Option<Who>,
+}
+
+/// Somebody who is only spoken of: `as=alice&auth=staff&tenant=acme&role=admin`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Who {
+    pub subject: String,
+    /// The declaration that would have proven it; absent: the first that the route takes.
+    pub auth: Option<String>,
+    pub tenant: Option<String>,
+    pub roles: Vec<String>,
 }
 
 /// Why a query string is no [`ExplainQuery`].
@@ -19,7 +31,7 @@ pub struct ExplainQuery {
 pub enum QueryError {
     #[error("the parameter `{0}` is missing")]
     Missing(&'static str),
-    #[error("there is no parameter `{0}`; there are `method`, `url` and `header`")]
+    #[error("there is no parameter `{0}`; there are `method`, `url`, `header`, `as`, `auth`, `tenant` and `role`")]
     Unknown(String),
     #[error("`{0}` is not a header; write `name: value`")]
     Header(String),
@@ -35,22 +47,43 @@ impl ExplainQuery {
         for (name, value) in &self.headers {
             query.append_pair("header", &format!("{name}: {value}"));
         }
+        for Who { subject, auth, tenant, roles } in self.who.iter() {
+            query.append_pair("as", subject);
+            let given = [("auth", auth), ("tenant", tenant)];
+            for (name, value) in given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+                query.append_pair(name, value);
+            }
+            for role in roles {
+                query.append_pair("role", role);
+            }
+        }
         query.finish()
     }
 
     /// Reads what [`Self::to_query`] writes. `method` is GET where it is absent.
     pub fn parse(query: &str) -> Result<Self, QueryError> {
         let (mut method, mut url, mut headers) = (None, None, Vec::new());
+        let (mut subject, mut auth, mut tenant, mut roles) = (None, None, None, Vec::new());
         for (key, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*key {
                 "method" => once(&mut method, "method", value.into_owned())?,
                 "url" => once(&mut url, "url", value.into_owned())?,
                 "header" => headers.push(header(&value)?),
+                "as" => once(&mut subject, "as", value.into_owned())?,
+                "auth" => once(&mut auth, "auth", value.into_owned())?,
+                "tenant" => once(&mut tenant, "tenant", value.into_owned())?,
+                "role" => roles.push(value.into_owned()),
                 _ => return Err(QueryError::Unknown(key.into_owned())),
             }
         }
         let url = url.ok_or(QueryError::Missing("url"))?;
-        Ok(Self { method: method.unwrap_or_else(|| "GET".to_owned()), url, headers })
+        let spoken = auth.is_some() || tenant.is_some() || !roles.is_empty();
+        let who = match subject {
+            Some(subject) => Some(Who { subject, auth, tenant, roles }),
+            None if spoken => return Err(QueryError::Missing("as")),
+            None => None,
+        };
+        Ok(Self { method: method.unwrap_or_else(|| "GET".to_owned()), url, headers, who })
     }
 }
 
@@ -84,6 +117,28 @@ pub struct Explanation {
     /// How the winner's upstream stands, where a running node is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamStatus>,
+    /// Whether the winner lets in who is asked about. Absent where nobody was named and there are no policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+}
+
+/// Who would be let in, or not, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Access {
+    /// `AUTH/WHO`, or `nobody`.
+    #[schema(example = "staff/alice")]
+    pub who: String,
+    pub let_in: bool,
+    /// The code of the refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "forbidden")]
+    pub code: Option<String>,
+    #[schema(example = "forbidden by no deleting (policies/shop.cedar:6)")]
+    pub why: String,
+    /// The policies that decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
 }
 
 /// One route that was considered.
@@ -154,7 +209,12 @@ mod tests {
             method: "GET".to_owned(),
             url: "http://shop.example/orders/7?a=b&c=%2F#ü".to_owned(),
             headers: vec![("accept".to_owned(), "text/html; q=0.5".to_owned()), ("x-a".to_owned(), String::new())],
+            who: None,
         };
+        assert_eq!(ExplainQuery::parse(&query.to_query()), Ok(query.clone()));
+        let roles = vec!["a&b".to_owned(), "c=d".to_owned()];
+        let who = Who { subject: "a \"b\"&role=x".to_owned(), auth: None, tenant: Some("é".to_owned()), roles };
+        let query = ExplainQuery { who: Some(who), ..query };
         assert_eq!(ExplainQuery::parse(&query.to_query()), Ok(query));
     }
 
@@ -162,7 +222,11 @@ mod tests {
     fn a_query_that_is_none_says_why() {
         let cases = [
             ("method=GET", "the parameter `url` is missing"),
-            ("url=/&methd=GET", "there is no parameter `methd`; there are `method`, `url` and `header`"),
+            (
+                "url=/&methd=GET",
+                "there is no parameter `methd`; there are `method`, `url`, `header`, `as`, `auth`, `tenant` and `role`",
+            ),
+            ("url=/&role=admin", "the parameter `as` is missing"),
             ("url=/&header=accept", "`accept` is not a header; write `name: value`"),
             ("url=/&url=/a", "the parameter `url` is given twice"),
         ];

@@ -17,7 +17,7 @@ pub use application::{
     Application, ApplicationSummary, Applications, Change, Component, Revision, Revisions, Route, Routes, State,
 };
 pub use apply::{ARTEFACT_BYTES_MAX, Applied, Apply, Artefact, Folder, REQUEST_BYTES_MAX, Removed, Rollback};
-pub use explain::{Candidate, ExplainQuery, Explanation, Param, PolicyField, QueryError, Service};
+pub use explain::{Access, Candidate, ExplainQuery, Explanation, Param, PolicyField, QueryError, Service, Who};
 pub use logs::{LOG_LINES_MAX, LOG_WAIT_MAX, LogLevel, LogLine, LogPage, LogQuery, LogQueryError};
 pub use problem::{Place, Problem};
 pub use request::{LimitReport, RequestReport, TryReport};

@@ -13,11 +13,11 @@ use utoipa::{
 };
 
 use crate::{
-    AdaptiveStatus, Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply, ArmStatus,
-    Artefact, BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation, HedgeStatus,
-    LimitReport, Listener, LogLevel, LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem, Removed,
-    RequestReport, Revision, Revisions, Rollback, Route, Routes, Serves, Service, SloStatus, SplitStatus, State,
-    Status, StoreStatus, TryReport, UpstreamStatus, path,
+    Access, AdaptiveStatus, Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply,
+    ArmStatus, Artefact, BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation,
+    HedgeStatus, LimitReport, Listener, LogLevel, LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem,
+    Removed, RequestReport, Revision, Revisions, Rollback, Route, Routes, Serves, Service, SloStatus, SplitStatus,
+    State, Status, StoreStatus, TryReport, UpstreamStatus, path,
 };
 
 #[derive(OpenApi)]
@@ -41,6 +41,7 @@ use crate::{
     SplitStatus,
     ArmStatus,
     Explanation,
+    Access,
     Listener,
     LogLevel,
     LogLine,
@@ -273,7 +274,11 @@ fn operation(entry: &Entry) -> Operation {
         Takes::Explain => operation
             .parameter(parameter("method", "GET where it is absent", ParameterIn::Query, Required::False))
             .parameter(parameter("url", "Absolute, or only a path", ParameterIn::Query, Required::True))
-            .parameter(headers()),
+            .parameter(headers())
+            .parameter(parameter("as", "Who is calling, as if proven", ParameterIn::Query, Required::False))
+            .parameter(parameter("auth", "By which declaration of `[auth]`", ParameterIn::Query, Required::False))
+            .parameter(parameter("tenant", "For which tenant", ParameterIn::Query, Required::False))
+            .parameter(parameter("role", "With which role; as often as needed", ParameterIn::Query, Required::False)),
         Takes::Logs => crate::LogQuery::PARAMETERS.iter().fold(operation, |operation, (name, meaning)| {
             operation.parameter(parameter(name, meaning, ParameterIn::Query, Required::False))
         }),

@@ -220,7 +220,8 @@ impl Edge {
         }
         if asks {
             let place = (authority.as_str(), exchange.client.secure);
-            let said = guard::check(found.route, &parts, place, peer, self.senses.clock.now());
+            let from = (peer, exchange.client.address);
+            let said = guard::check(&found, &parts, place, from, self.senses.clock.now());
             match said.map_err(|denial| guard::problem(exchange, *denial))? {
                 Said::Pass(identity) => exchange.identity = identity,
                 Said::Answer(answer) => return Ok(guard::answer(*answer)),

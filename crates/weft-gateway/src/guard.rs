@@ -4,7 +4,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, Response, request::Parts};
 use hyper::body::Incoming;
-use weft_traffic::{CompiledRoute, gcra::Subject};
+use smallvec::SmallVec;
+use weft_traffic::{Found, gcra::Subject};
 use weft_types::{
     Answer, Caller, Checked, Context, Denial, IDENTITY_HEADERS, Identity, Pending, Presented, Timestamp, code,
 };
@@ -53,18 +54,19 @@ impl Edge {
 
 /// Asks a route's guard.
 pub(crate) fn check(
-    route: &CompiledRoute,
+    found: &Found<'_>,
     parts: &Parts,
     (authority, secure): (&str, bool),
-    peer: &Peer,
+    (peer, address): (&Peer, IpAddr),
     now: Timestamp,
 ) -> Result<Said, Box<Denial>> {
-    let Some(guard) = &route.spec.guard else {
+    let Some(guard) = &found.route.spec.guard else {
         return Err(unavailable("the route has no guard, though its policy names one"));
     };
-    let certificate = peer.certificate.as_deref();
     let Parts { method, uri, headers, .. } = parts;
-    let presented = Presented { method, uri, headers, authority, secure, certificate };
+    let params: SmallVec<[_; 4]> = found.params.iter().map(|param| (param.name, &*param.value)).collect();
+    let (certificate, params, address) = (peer.certificate.as_deref(), &params[..], Some(address));
+    let presented = Presented { method, uri, headers, authority, secure, certificate, params, address };
     match guard.check(&presented, now) {
         Checked::Passed(identity) => Ok(Said::Pass(identity)),
         Checked::Answered(answer) => Ok(Said::Answer(answer)),

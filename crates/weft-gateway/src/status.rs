@@ -96,6 +96,7 @@ const NEVER_HTTP: &[Code] = &[
     code::TLS_INVALID,
     code::SECRET_MISSING,
     code::KEYS_INVALID,
+    code::POLICY_INVALID,
     code::NODE_UNREACHABLE,
     code::UNKNOWN_APPLICATION,
     code::USAGE,

@@ -6,6 +6,7 @@ use http::HeaderValue;
 use weft_types::{Checked, Denial, Guard, Identity, Pending, Presented, Timestamp, code};
 
 use crate::{
+    access::{Asked, Decision, Policies, RouteRules},
     api_key::ApiKeys,
     denied::Denied,
     jwt::Jwt,
@@ -14,7 +15,6 @@ use crate::{
 };
 
 /// One declaration of a manifest, ready to be asked.
-#[expect(clippy::large_enum_variant, reason = "there are few, and each lies behind an Arc")]
 pub enum Provider {
     Jwt(Jwt),
     ApiKeys(ApiKeys),
@@ -82,11 +82,18 @@ pub struct Demand {
 pub struct RouteGuard {
     providers: Vec<Arc<Provider>>,
     demand: Demand,
+    rules: Option<(Arc<Policies>, RouteRules)>,
 }
 
 impl RouteGuard {
     pub fn new(providers: Vec<Arc<Provider>>, demand: Demand) -> Self {
-        Self { providers, demand }
+        Self { providers, demand, rules: None }
+    }
+
+    /// Who is let in by that is held against policies, too.
+    #[must_use]
+    pub fn ruled(self, policies: Arc<Policies>, route: RouteRules) -> Self {
+        Self { rules: Some((policies, route)), ..self }
     }
 
     /// The first provider that finds a credential good decides. One that was shown and is good for none is refused,
@@ -95,7 +102,7 @@ impl RouteGuard {
         let (mut bad, mut later): (Vec<Option<Denied>>, _) = (Vec::new(), None);
         for provider in &self.providers {
             match provider.check(presented, now) {
-                Found::Good(identity) => return self.admit(identity),
+                Found::Good(identity) => return self.admit(identity, presented),
                 Found::Bad(denied) => bad.push(Some(denied)),
                 Found::Absent => bad.push(None),
                 Found::Later(ready) => later = later.or(Some(ready)),
@@ -105,7 +112,7 @@ impl RouteGuard {
             return Checked::Later(ready);
         }
         match bad.iter().flatten().max_by_key(|denied| rank(denied)) {
-            None if self.demand.optional => Checked::Passed(None),
+            None if self.demand.optional || self.providers.is_empty() => self.rule(None, presented),
             None => match self.providers.iter().find_map(|provider| provider.login(presented, now)) {
                 Some(Login::To(answer)) => Checked::Answered(answer),
                 Some(Login::Later(ready)) => Checked::Later(ready),
@@ -116,13 +123,33 @@ impl RouteGuard {
         }
     }
 
-    fn admit(&self, identity: Arc<Identity>) -> Checked {
+    fn admit(&self, identity: Arc<Identity>, presented: &Presented<'_>) -> Checked {
         let wanted = &self.demand.roles;
         if wanted.is_empty() || wanted.iter().any(|role| identity.roles.contains(role)) {
-            return Checked::Passed(Some(identity));
+            return self.rule(Some(identity), presented);
         }
         let why = format!("{} has none of the roles {}", identity.subject, wanted.join(", "));
         Checked::Refused(Box::new(Denial { code: code::FORBIDDEN, challenges: Vec::new(), why }))
+    }
+
+    fn rule(&self, identity: Option<Arc<Identity>>, presented: &Presented<'_>) -> Checked {
+        let Some((policies, route)) = &self.rules else { return Checked::Passed(identity) };
+        let Presented { method, uri, authority, params, address, .. } = *presented;
+        let asked = Asked { method, host: host(authority), path: uri.path(), params, address };
+        let ruling = policies.decide(route, &asked, identity.as_deref());
+        if ruling.decision == Decision::Permitted {
+            return Checked::Passed(identity);
+        }
+        // Who has shown nothing may be somebody who may.
+        let (code, challenges) = match (&identity, self.providers.is_empty()) {
+            (None, false) => {
+                let all = self.providers.iter().filter_map(|one| one.challenge(None));
+                (code::UNAUTHENTICATED, all.collect())
+            }
+            _ => (code::FORBIDDEN, Vec::new()),
+        };
+        let who = identity.as_ref().map_or("nobody", |identity| &*identity.subject);
+        Checked::Refused(Box::new(Denial { code, challenges, why: format!("{who}: {ruling}") }))
     }
 
     fn denial(&self, worst: Option<Denied>, bad: &[Option<Denied>]) -> Denial {
@@ -145,6 +172,12 @@ fn rank(denied: &Denied) -> u8 {
     }
 }
 
+/// Without its port.
+fn host(authority: &str) -> &str {
+    let port = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
+    port.map_or(authority, |at| &authority[..at])
+}
+
 impl Guard for RouteGuard {
     fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Checked {
         self.decide(presented, now)
@@ -153,6 +186,9 @@ impl Guard for RouteGuard {
 
 impl fmt::Debug for RouteGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouteGuard").field("providers", &self.providers.len()).field("demand", &self.demand).finish()
+        f.debug_struct("RouteGuard")
+            .field("providers", &self.providers.len())
+            .field("demand", &self.demand)
+            .finish_non_exhaustive()
     }
 }

@@ -9,10 +9,12 @@
 //!   api_key    a key in a header, known by its hash
 //!   mtls       the certificate of the connection, by a name in it          names: patterns of such
 //!   oidc       logins of browsers: begin ─► the provider ─► callback ─► exchange ─► a session          seal · cookies
+//!   access     what they may do: Cedar policies (feature `cedar`)
 //! ```
 //!
 //! It listens nowhere, and takes time by argument. Signatures are verified by ring, through `jsonwebtoken`.
 
+mod access;
 mod api_key;
 mod cache;
 mod cookies;
@@ -32,6 +34,9 @@ mod ring;
 mod seal;
 mod token;
 
+pub use access::{
+    Asked, Decision, Facts, POLICY_BYTES_MAX, Policies, PolicyFault, PolicyFile, RouteFact, RouteRules, Ruling,
+};
 pub use api_key::{ApiKey, ApiKeys, new_api_key};
 pub use guard::{Demand, Provider, RouteGuard};
 pub use jwks::{Jwks, JwksOptions, UrlError};
@@ -40,5 +45,6 @@ pub use keys::{KeyError, KeySet};
 pub use mtls::{Mtls, MtlsOptions, NameKind};
 pub use names::{NamePattern, PatternError};
 pub use oidc::{LOGIN_PATH, LoginPages, Oidc, OidcOptions};
+pub use person::stand_in;
 pub use seal::SessionKeys;
 pub use token::{ClaimNames, TOKEN_BYTES_MAX};

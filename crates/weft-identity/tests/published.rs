@@ -89,6 +89,8 @@ async fn ask(guard: &RouteGuard, token: &str, now: u64) -> String {
         authority: "shop.example",
         secure: true,
         certificate: None,
+        params: &[],
+        address: None,
     };
     for _ in 0..2 {
         match guard.check(&presented, at(now)) {
@@ -199,6 +201,8 @@ async fn an_issuer_that_is_not_there_lets_nobody_in() {
         authority: "shop.example",
         secure: true,
         certificate: None,
+        params: &[],
+        address: None,
     };
     let Checked::Refused(denial) = guard.check(&presented, at(NOW)) else { panic!("refused at once") };
     assert_eq!(denial.code, code::UNAUTHENTICATED, "without a token nothing has to be fetched");

@@ -39,6 +39,9 @@ pub struct Application {
     /// How callers prove who they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub auth: BTreeMap<Name, Auth>,
+    /// The texts of its policies, by their paths as they are written. Some: what none permits is refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, String>,
     pub components: BTreeMap<Name, Component>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub upstreams: BTreeMap<Name, Upstream>,
@@ -212,6 +215,7 @@ impl Application {
             policy: Policy::default(),
             stores,
             auth: BTreeMap::new(),
+            policies: BTreeMap::new(),
             components: BTreeMap::from([(name.clone(), component)]),
             upstreams: BTreeMap::new(),
             routes: vec![Route::everything(name.clone())],
@@ -322,7 +326,12 @@ impl Application {
     fn lower_route(&self, at: usize, route: &Route, revision: Digest) -> RouteSpec {
         let place = Place { file: self.file(), line: route.line, column: route.column };
         let level = format!("route {place}");
-        let Resolution { policy, mut origins } = self.route_policy(route, &level);
+        let Resolution { mut policy, mut origins } = self.route_policy(route, &level);
+        policy.auth.ruled = !self.policies.is_empty();
+        if policy.auth.ruled {
+            let files: Vec<&str> = self.policies.keys().map(String::as_str).collect();
+            origins.push(("access", files.join(", "), "application".to_owned()));
+        }
         route.features.explain(&route.path, &level, &mut origins);
         let mirror = route.mirror.as_ref().map(|mirror| format!("{} of the requests to {}", mirror.share, mirror.to));
         origins.extend(mirror.map(|mirror| ("mirror", mirror, level.clone())));

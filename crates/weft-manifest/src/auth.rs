@@ -261,7 +261,7 @@ impl From<AuthTable> for AuthUse {
 impl From<&AuthUse> for weft_traffic::policy::Auth {
     fn from(said: &AuthUse) -> Self {
         let all = |texts: &[String]| texts.iter().map(|text| Arc::from(text.as_str())).collect();
-        Self { any: all(&said.any), optional: said.optional, roles: all(&said.roles) }
+        Self { any: all(&said.any), optional: said.optional, roles: all(&said.roles), ruled: false }
     }
 }
 

@@ -359,7 +359,7 @@ impl Resolver<'_> {
         for (i, route) in application.lower(digest).iter().enumerate() {
             let by = route.policy.rate_limit.by;
             let by_caller = matches!(by, gcra::By::Identity | gcra::By::Tenant);
-            if !by_caller || route.policy.rate_limit.rate.is_none() || route.policy.auth.asks() {
+            if !by_caller || route.policy.rate_limit.rate.is_none() || route.policy.auth.authenticates() {
                 continue;
             }
             let message =

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weft_traffic::policy::{BalancePatch, HedgePatch};
 
-pub use crate::auth::Auth;
+pub use crate::{access::Access, auth::Auth};
 use crate::{
     auth::AuthUse,
     feature::{Cache, Compression, Cors, RequestHeaders, ResponseHeaders, Rewrite},
@@ -50,6 +50,8 @@ pub struct Manifest {
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"x-form": "name"}))]
     pub auth: BTreeMap<String, Auth>,
+    /// What callers may do.
+    pub access: Option<Access>,
     /// What answers HTTP requests: one `[[route]]` table each.
     #[serde(default)]
     pub route: Vec<Route>,

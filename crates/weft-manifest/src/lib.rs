@@ -34,6 +34,7 @@
 pub mod author;
 pub mod node;
 
+mod access;
 mod application;
 mod auth;
 mod auth_resolve;

@@ -7,7 +7,9 @@ use serde::Serialize;
 use weft_traffic::RouteError;
 use weft_types::Code;
 
-use crate::{Source, tree::Span};
+use crate::Source;
+
+type Span = std::ops::Range<usize>;
 
 /// One mistake: where it is, what is wrong, and what to do.
 #[derive(Debug, Clone)]
@@ -25,8 +27,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Points at a span. `label` stands under the marked text.
-    pub(crate) fn at(source: &Source, span: Span, code: Code, message: impl Into<String>, label: &str) -> Self {
+    /// Points at bytes of a text. `label` stands under what is marked.
+    pub fn at(source: &Source, span: Span, code: Code, message: impl Into<String>, label: &str) -> Self {
         let span = source.clamp(span);
         let (line, column) = source.position(span.start);
         Self {

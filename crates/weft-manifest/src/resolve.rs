@@ -71,6 +71,7 @@ impl Resolver<'_> {
             }
         }
         self.auth_uses(root);
+        let policies = self.policies(author.access.as_ref(), &root.key("access"));
         let rows = author.route.iter().enumerate();
         let routes = rows.map(|(i, route)| self.route(route, &root.key("route").item(i))).collect::<Vec<_>>();
         let origin = Origin { folder: self.folder.to_owned(), file: Some(self.source.file.clone()) };
@@ -80,6 +81,7 @@ impl Resolver<'_> {
             policy: author.policy.clone().unwrap_or_default(),
             stores,
             auth,
+            policies,
             components,
             upstreams,
             routes: routes.into_iter().flatten().collect(),

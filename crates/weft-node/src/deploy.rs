@@ -5,13 +5,13 @@
 //!    └▶ adopt: stages in ─▶ table swapped ─▶ old stages out, once no request holds the old table
 //! ```
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use tokio::sync::MutexGuard;
 use weft_dispatch::{Gate, Guard, Objectives, Stage, StageOptions};
 use weft_host::{Component, ComponentSpec, LoadError, Secret};
-use weft_identity::KeyError;
-use weft_manifest::{Application, Slo};
+use weft_identity::{KeyError, PolicyFault, PolicyFile};
+use weft_manifest::{Application, Slo, Source};
 use weft_traffic::{RouteError, RouteSpec, Table, slo::Objective};
 use weft_types::{Digest, Name, Target};
 
@@ -43,8 +43,28 @@ pub enum Refusal {
     Component { application: Name, component: Name, source: LoadError },
     #[error("`auth.{auth}` of application `{application}` cannot be used: {source}")]
     Auth { application: Name, auth: Name, source: KeyError },
+    #[error("{}", .0)]
+    Policy(Box<PolicyProblem>),
     #[error(transparent)]
     Route(RouteError),
+}
+
+/// What is wrong with a policy, and where in which file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyProblem {
+    pub application: Name,
+    /// The file, and all of its text.
+    pub file: PolicyFile,
+    pub fault: PolicyFault,
+}
+
+impl fmt::Display for PolicyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { application, file, fault } = self;
+        let (line, column) = Source::new(file.name.as_str(), file.text.as_str()).position(fault.span.start);
+        write!(f, "{}:{line}:{column} of application `{application}`: {}", file.name, fault.message)?;
+        if fault.help.is_empty() { Ok(()) } else { write!(f, " ({})", fault.help) }
+    }
 }
 
 /// Why deployments were refused, all reasons at once. What ran before runs on.

@@ -8,7 +8,7 @@ use weft_manifest::Application;
 use weft_traffic::{RequestHead, Table};
 use weft_types::Name;
 
-use crate::{node::Node, upstreams};
+use crate::{explain_access::access, node::Node, upstreams};
 
 /// Why a question cannot be answered: it speaks of no request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,10 @@ pub enum AskError {
     Url(String),
     #[error("`{0}` is not a header's name, or its value cannot be sent")]
     Header(String),
+    #[error("nobody can be asked about so: {0}")]
+    Who(String),
+    #[error("the policies cannot be used: {0}")]
+    Policies(String),
 }
 
 /// Answers from a table and the applications in it.
@@ -41,6 +45,14 @@ pub fn explain(
         let component: Name = winner.action.strip_prefix("component ")?.parse().ok()?;
         Some(services(&*find(&winner.application.parse().ok()?)?, &component))
     });
+    let access =
+        match (said.miss.is_none().then(|| table.find(&head)), &said.winner().map(|one| one.application.parse())) {
+            (Some(Ok(found)), Some(Ok(name))) => match find(name) {
+                Some(application) => access(table, &found, &application, query, (host, url.path()))?,
+                None => None,
+            },
+            _ => None,
+        };
     Ok(Explanation {
         request: said.request,
         miss: said.miss,
@@ -48,6 +60,7 @@ pub fn explain(
         omitted: said.omitted,
         services: services.unwrap_or_default(),
         upstream: None,
+        access,
     })
 }
 

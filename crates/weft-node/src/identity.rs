@@ -15,14 +15,15 @@ use http::HeaderName;
 use parking_lot::Mutex;
 use weft_host::Secret;
 use weft_identity::{
-    ApiKey, ApiKeys, ClaimNames, Demand, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, LOGIN_PATH, LoginPages,
-    Mtls, MtlsOptions, NameKind, Oidc, OidcOptions, Provider, RouteGuard, SessionKeys,
+    ApiKey, ApiKeys, ClaimNames, Demand, Facts, Jwks, JwksOptions, Jwt, JwtOptions, KeyError, KeySet, LOGIN_PATH,
+    LoginPages, Mtls, MtlsOptions, NameKind, Oidc, OidcOptions, Policies, PolicyFault, PolicyFile, Provider, RouteFact,
+    RouteGuard, SessionKeys,
 };
-use weft_manifest::{Auth, CertificateName, KeyHash, Keys, Published};
+use weft_manifest::{Application, Auth, CertificateName, KeyHash, Keys, Published};
 use weft_traffic::{Action, Policy, RouteSpec};
 use weft_types::{Guard, Name, Timestamp};
 
-use crate::deploy::{Deployment, Refusal};
+use crate::deploy::{Deployment, PolicyProblem, Refusal};
 
 /// In the data folder.
 const SESSION_KEYS: &str = "session-keys";
@@ -84,7 +85,14 @@ impl Providers {
                 }
             }
         }
-        deployment.routes.iter_mut().for_each(|route| route.guard = guard(route, &ready));
+        let policies = match policies(&application, &deployment.routes) {
+            Ok(policies) => policies,
+            Err(wrong) => {
+                refusals.extend(wrong);
+                None
+            }
+        };
+        deployment.routes.iter_mut().for_each(|route| route.guard = guard(route, &ready, policies.as_ref()));
         let pages = logins(&deployment.routes, &ready);
         deployment.routes.extend(pages);
         if refusals.is_empty() { Ok(()) } else { Err(refusals) }
@@ -234,13 +242,51 @@ fn session_keys(path: &Path) -> Result<SessionKeys, KeyError> {
         .map_err(|error| KeyError::Sessions(format!("{}: {error}", path.display())))
 }
 
-/// Without one of its declarations a route has no guard, and so lets nobody in.
-fn guard(route: &RouteSpec, ready: &BTreeMap<&str, Arc<Provider>>) -> Option<Arc<dyn Guard>> {
+/// The application's policies, compiled. `None`: it has none.
+pub(crate) fn policies(application: &Application, routes: &[RouteSpec]) -> Result<Option<Arc<Policies>>, Vec<Refusal>> {
+    if application.policies.is_empty() {
+        return Ok(None);
+    }
+    let file = |(name, text): (&String, &String)| PolicyFile { name: name.clone(), text: text.clone() };
+    let files: Vec<PolicyFile> = application.policies.iter().map(file).collect();
+    let facts = Facts {
+        application: application.name.to_string(),
+        auths: application.auth.keys().map(ToString::to_string).collect(),
+        routes: routes.iter().map(fact).collect(),
+        nobody: routes.iter().any(|RouteSpec { policy, .. }| policy.auth.optional || !policy.auth.authenticates()),
+    };
+    let compiled = Policies::compile(&facts, &files);
+    let problem = |fault: PolicyFault| {
+        let (application, file) = (application.name.clone(), files[fault.file].clone());
+        Refusal::Policy(Box::new(PolicyProblem { application, file, fault }))
+    };
+    compiled.map(|policies| Some(Arc::new(policies))).map_err(|faults| faults.into_iter().map(problem).collect())
+}
+
+/// A route as policies know it.
+pub(crate) fn fact(route: &RouteSpec) -> RouteFact {
+    let params = route.path.split('/').filter_map(|segment| segment.strip_prefix(':')).map(str::to_owned).collect();
+    let name = format!("{}{}", route.host.as_deref().unwrap_or_default(), route.path);
+    RouteFact { name, methods: route.methods.clone(), params }
+}
+
+/// Without one of its declarations, or without policies that there should be, a route has no guard, and so lets nobody in.
+fn guard(
+    route: &RouteSpec,
+    ready: &BTreeMap<&str, Arc<Provider>>,
+    policies: Option<&Arc<Policies>>,
+) -> Option<Arc<dyn Guard>> {
     let auth = &route.policy.auth;
     if !auth.asks() {
         return None;
     }
     let providers = auth.any.iter().map(|name| ready.get(&**name).cloned()).collect::<Option<Vec<_>>>()?;
     let demand = Demand { optional: auth.optional, roles: auth.roles.clone() };
-    Some(Arc::new(RouteGuard::new(providers, demand)))
+    let guard = RouteGuard::new(providers, demand);
+    if !auth.ruled {
+        return Some(Arc::new(guard));
+    }
+    let policies = policies?;
+    let rules = policies.route(&fact(route))?;
+    Some(Arc::new(guard.ruled(Arc::clone(policies), rules)))
 }

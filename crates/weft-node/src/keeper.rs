@@ -225,6 +225,7 @@ fn blamed(refusal: &Refusal, deployments: &[Deployment]) -> Option<Name> {
         Refusal::Component { application, .. } | Refusal::Auth { application, .. } => {
             deployment.application.name == *application
         }
+        Refusal::Policy(problem) => deployment.application.name == problem.application,
         Refusal::Route(error) => deployment.routes.iter().any(|route| route.place == error.place),
     };
     deployments.iter().find(wrote).map(|deployment| deployment.application.name.clone())

@@ -9,6 +9,7 @@ mod admin;
 mod deploy;
 mod door;
 mod explain;
+mod explain_access;
 mod guest_logs;
 mod guest_meters;
 mod guest_spans;
@@ -30,7 +31,7 @@ mod tries;
 mod upstreams;
 
 pub use admin::{AdminFile, AuditLine, Audited};
-pub use deploy::{DeployError, Deployment, Refusal, check};
+pub use deploy::{DeployError, Deployment, PolicyProblem, Refusal, check};
 pub use door::{UpstreamShared, UpstreamSpec};
 pub use explain::{AskError, explain};
 pub use keeper::{KeepError, Keeper};

@@ -132,6 +132,7 @@ codes! {
     TLS_INVALID         "tls-invalid"          Caller Retry::No, "The certificate or key cannot be used.";
     SECRET_MISSING      "secret-missing"       Caller Retry::No, "A secret that the application needs was not found.";
     KEYS_INVALID        "keys-invalid"         Caller Retry::No, "The keys by which callers prove who they are cannot be used.";
+    POLICY_INVALID      "policy-invalid"       Caller Retry::No, "The policies of the application cannot be used.";
     NODE_UNREACHABLE    "node-unreachable"     Caller SOON, "The node cannot be reached.";
     UNKNOWN_APPLICATION "unknown-application"  Caller Retry::No, "The node has no such application.";
     SLO_MISSED          "slo-missed"           Application Retry::No, "The load did not meet its objective.";

@@ -1,6 +1,6 @@
 //! Who was proven to be calling, and the seam between the gateway, which has the request, and whoever knows the keys.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
@@ -41,6 +41,10 @@ pub struct Presented<'a> {
     pub secure: bool,
     /// That the client proved to have the key of, when the connection was secured.
     pub certificate: Option<&'a ClientCertificate>,
+    /// Parameters of the route's path, decoded.
+    pub params: &'a [(&'a str, &'a str)],
+    /// The client's, as far as it is known.
+    pub address: Option<IpAddr>,
 }
 
 /// A client's certificate, which one of the listener's authorities has signed: its names, as they are in it.

@@ -191,6 +191,9 @@ fn places(application: usize, found: &Found) -> Vec<Place> {
     if !found.bare {
         places.push(place(Kind::File(absolute(&found.file))));
     }
+    for policies in found.application.policies.keys() {
+        places.push(place(Kind::File(absolute(&found.application.locate(policies)))));
+    }
     for component in found.application.components.values() {
         let kind = match builds::sources(&found.application, component) {
             Some(mut sources) => {

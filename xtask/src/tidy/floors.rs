@@ -91,6 +91,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ),
     ("tokio-rustls", &["weft-gateway", "weft-dial", "weft-telemetry"]),
     ("jsonwebtoken", &["weft-identity"]),
+    ("cedar-policy", &["weft-identity"]),
     ("rusqlite", &["weft-store-local"]),
     ("fjall", &[]),
     ("redb", &[]),

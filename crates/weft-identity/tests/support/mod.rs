@@ -62,6 +62,8 @@ pub(crate) fn ask(guard: &RouteGuard, authorization: &[&str], now: u64) -> Resul
         authority: "shop.example",
         secure: true,
         certificate: None,
+        params: &[],
+        address: None,
     };
     match guard.check(&presented, at(now)) {
         Checked::Passed(identity) => Ok(identity.map(|identity| (*identity).clone())),

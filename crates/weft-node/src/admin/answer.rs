@@ -99,6 +99,7 @@ fn deploy(error: &DeployError) -> Box<Problem> {
         Some(Refusal::Route(route)) => Problem::new(route.code, status(route.code), "").hint(route.help.clone()),
         Some(Refusal::Component { source, .. }) => Problem::new(source.code(), status(source.code()), ""),
         Some(Refusal::Auth { .. }) => Problem::new(code::KEYS_INVALID, status(code::KEYS_INVALID), ""),
+        Some(Refusal::Policy(_)) => Problem::new(code::POLICY_INVALID, status(code::POLICY_INVALID), ""),
         None => Problem::new(code::INTERNAL, 500, ""),
     };
     said.detail = error.to_string();

@@ -16,18 +16,25 @@ pub struct Auth {
     pub optional: bool,
     /// One of these is needed. None: any identity will do.
     pub roles: Vec<Arc<str>>,
+    /// The application has policies, which decide about every call.
+    pub ruled: bool,
 }
 
 impl Auth {
     /// Whether callers are asked who they are.
-    pub fn asks(&self) -> bool {
+    pub fn authenticates(&self) -> bool {
         !self.any.is_empty()
+    }
+
+    /// Whether anything stands before the route.
+    pub fn asks(&self) -> bool {
+        self.authenticates() || self.ruled
     }
 }
 
 impl Shown for Auth {
     fn shown(&self) -> String {
-        if !self.asks() {
+        if !self.authenticates() {
             return "none".to_owned();
         }
         let mut text = self.any.join(" or ");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use clap::Args;
-use weft_api::{Candidate, ExplainQuery, Explanation, PolicyField, Service, path};
+use weft_api::{Access, Candidate, ExplainQuery, Explanation, PolicyField, Service, Who, path};
 use weft_manifest::{Application, Report};
 use weft_traffic::Table;
 use weft_types::{Name, code};
@@ -20,7 +20,7 @@ use crate::{
 /// request that was sent, what became of it.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  weft explain GET /orders/7                   asks the running node\n  weft explain GET /orders/7 --of .            reads the manifest; no node is needed\n  weft explain POST http://shop.example/orders -H 'x-beta: 1'\n  weft explain inv_01a1fd…                     what became of a request, by the id in its error"
+    after_help = "Examples:\n  weft explain GET /orders/7                   asks the running node\n  weft explain GET /orders/7 --of .            reads the manifest; no node is needed\n  weft explain POST http://shop.example/orders -H 'x-beta: 1'\n  weft explain inv_01a1fd…                     what became of a request, by the id in its error\n  weft explain DELETE /orders/7 --as alice --role editor --of ."
 )]
 pub(crate) struct Explain {
     /// A method; or the id of a request that was sent, as every error of ours has it.
@@ -38,6 +38,18 @@ pub(crate) struct Explain {
     /// Ask manifests instead of a node: folders or weft.toml files.
     #[arg(long, value_name = "WHAT")]
     of: Vec<PathBuf>,
+    /// Who is calling, as if proven: say whether the route lets them in, and which policy decides.
+    #[arg(long = "as", value_name = "WHO")]
+    who: Option<String>,
+    /// By which declaration of `[auth]`. [default: the first that the route takes]
+    #[arg(long, value_name = "NAME", requires = "who")]
+    auth: Option<String>,
+    /// For which tenant.
+    #[arg(long, value_name = "TENANT", requires = "who")]
+    tenant: Option<String>,
+    /// With which role; as often as needed.
+    #[arg(long = "role", value_name = "ROLE", requires = "who")]
+    roles: Vec<String>,
     #[command(flatten)]
     target: Target,
 }
@@ -62,7 +74,13 @@ impl Explain {
         };
         let mut headers = self.headers.clone();
         headers.extend(self.host.iter().map(|host| ("host".to_owned(), host.clone())));
-        let query = ExplainQuery { method: self.method.to_ascii_uppercase(), url, headers };
+        let who = self.who.clone().map(|subject| Who {
+            subject,
+            auth: self.auth.clone(),
+            tenant: self.tenant.clone(),
+            roles: self.roles.clone(),
+        });
+        let query = ExplainQuery { method: self.method.to_ascii_uppercase(), url, headers, who };
         let explanation = if self.of.is_empty() {
             let path = format!("{}?{}", path::EXPLAIN, query.to_query());
             super::block_on(async { self.target.find()?.get(&path).await })?
@@ -98,6 +116,13 @@ fn shown(explanation: &Explanation) -> String {
     }
     let winner = explanation.candidates.iter().find(|candidate| candidate.lost.is_none());
     text.extend(winner.map(|winner| won(winner, &explanation.services)));
+    if let Some(Access { who, let_in, code, why, .. }) = &explanation.access {
+        let (word, code) = match (let_in, code) {
+            (true, _) => ("let in", String::new()),
+            (false, code) => ("refused", code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default()),
+        };
+        text.push_str(&format!("\n  access\n    {who}  {word}: {why}{code}\n"));
+    }
     if let Some(upstream) = &explanation.upstream {
         text.push_str(&format!("\n  upstream\n{}", super::upstreams::shown(upstream, "    ")));
     }

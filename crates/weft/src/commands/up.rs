@@ -1,10 +1,13 @@
 //! `weft up`: develop. Build, run, watch.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
-use weft_manifest::{NodeConfig, Problem, Report};
-use weft_node::{DeployError, Deployment, Node, Refusal, Secrets};
+use weft_manifest::{NodeConfig, Problem, Report, Source};
+use weft_node::{DeployError, Deployment, Node, PolicyProblem, Refusal, Secrets};
 use weft_types::code;
 
 use crate::{
@@ -150,6 +153,15 @@ pub(crate) fn refused(error: &DeployError, found: &[Found]) -> Failure {
             let found = found.iter().find(|found| found.application.name == *application);
             let file = found.map_or_else(|| application.to_string(), |found| found.file.display().to_string());
             Problem::whole(file, code::KEYS_INVALID, format!("the keys of `auth.{auth}` cannot be used: {source}"))
+        }
+        Refusal::Policy(problem) => {
+            let PolicyProblem { application, file, fault } = &**problem;
+            let found = found.iter().find(|found| found.application.name == *application);
+            let folder = found.and_then(|found| found.file.parent()).unwrap_or(Path::new(""));
+            let source = Source::new(folder.join(&file.name).display().to_string(), file.text.as_str());
+            let problem =
+                Problem::at(&source, fault.span.clone(), code::POLICY_INVALID, fault.message.as_str(), "here");
+            if fault.help.is_empty() { problem } else { problem.help(fault.help.as_str()) }
         }
         Refusal::Component { application, component, source } => {
             let found = found.iter().find(|found| found.application.name == *application);
