@@ -286,7 +286,11 @@ fn operation(entry: &Entry) -> Operation {
     for (status, meaning, schema) in entry.gives {
         operation = operation.response(status.to_string(), response(meaning, "application/json", *schema));
     }
-    for (status, meaning) in entry.fails.iter().chain(&[(401, "The token is missing or wrong")]) {
+    for (status, meaning) in entry
+        .fails
+        .iter()
+        .chain(&[(401, "The token is missing or wrong"), (403, "The operator's role does not allow it")])
+    {
         let problem = response(meaning, Problem::CONTENT_TYPE, Some("Problem"));
         operation = operation.response(status.to_string(), problem);
     }

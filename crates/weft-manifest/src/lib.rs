@@ -46,6 +46,7 @@ mod feature_lower;
 mod grant;
 mod near;
 mod node_resolve;
+mod operator;
 mod outbound;
 mod parse;
 mod policy;
@@ -75,6 +76,7 @@ pub use feature::{Cache, Coding, Compression, Cors, Features, RequestHeaders, Re
 pub use grant::{Wanted, grant_line};
 pub use near::nearest;
 pub use node::{Clients, NodeConfig};
+pub use operator::{Operator, Operators, Role};
 pub use outbound::{HostRule, Outbound, OutboundError, OutboundRule, Scheme, is_private};
 pub use policy::{Breaker, PriorityWord, RateBy, RateLimit, Retry, Shedding};
 pub use problem::{Look, Problem, Report};

@@ -6,7 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use weft_traffic::{Networks, forwarded::Forwarding};
 
-use crate::values::{Later, Size, Time};
+pub use crate::operator::Admin;
+use crate::{
+    operator::Operators,
+    values::{Later, Size, Time},
+};
 
 /// One node: where it listens, where it keeps data, what it bears.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -28,6 +32,8 @@ pub struct NodeManifest {
     pub tls: Vec<Tls>,
     /// Where secrets come from. Asked in the order environment, file, encrypted file; the first that has one answers.
     pub secrets: Option<Secrets>,
+    /// Who may ask what of the admin API.
+    pub admin: Option<Admin>,
     /// What listeners and the node as a whole bear.
     pub limits: Option<NodeLimits>,
     /// Logs.
@@ -270,6 +276,8 @@ pub struct NodeConfig {
     /// `None`: clients are asked for no certificate.
     pub clients: Option<Clients>,
     pub secrets: SecretSources,
+    /// Who may use the admin API, besides whoever knows the token in admin.json.
+    pub operators: Operators,
     pub connections: usize,
     /// Bytes.
     pub cache: u64,
@@ -335,6 +343,7 @@ impl Default for NodeConfig {
             tls: Vec::new(),
             clients: None,
             secrets: SecretSources::default(),
+            operators: Operators::new(),
             connections: 16 * 1024,
             cache: 64 << 20,
             head_timeout: Duration::from_secs(10),

@@ -13,9 +13,10 @@ use crate::{
     check::shown,
     disk::Disk,
     node::{
-        Certificate, ClientAuth, Clients, Export, Forwarded, ForwardedHeader, NodeConfig, NodeLimits, NodeManifest,
-        SecretSources,
+        Admin, Certificate, ClientAuth, Clients, Export, Forwarded, ForwardedHeader, NodeConfig, NodeLimits,
+        NodeManifest, SecretSources,
     },
+    operator::{self, Fault, Operators},
     parse::Parsed,
     tree::{Span, Spot},
 };
@@ -52,6 +53,9 @@ impl Resolver<'_> {
         config.forwarding = node.forwarded.as_ref().map(forwarding);
         self.tls(node, &at.key("tls"), &mut config);
         self.secrets(node, &at.key("secrets"), &mut config);
+        if let Some(admin) = &node.admin {
+            config.operators = self.operators(admin, &at.key("admin").key("token"));
+        }
         self.limits(node.limits.unwrap_or_default(), &at.key("limits"), &mut config);
         if let Some(log) = &node.log {
             (config.log_format, config.log_level) = (log.format, log.level);
@@ -124,6 +128,25 @@ impl Resolver<'_> {
                 self.problems.push(problem.mark(first.value_span(), "first here").help("give each its own port"));
             }
         }
+    }
+
+    fn operators(&mut self, admin: &Admin, at: &Spot<'_>) -> Operators {
+        let (operators, faults) = operator::operators(admin);
+        for fault in faults {
+            let (name, message, help) = match fault {
+                Fault::Hash(name) => (
+                    name,
+                    format!("the hash of `{name}` is not `sha256:` and 64 hexadecimal digits"),
+                    "`weft key new --operator reader NAME` makes a token, and prints its hash; the token itself never stands here",
+                ),
+                Fault::Twice(name, other) => {
+                    (name, format!("`{other}` has the same hash"), "give each operator a token of its own")
+                }
+            };
+            let span = at.key(name).key("hash").value_span();
+            self.problem(span, code::MANIFEST_TYPE, &message, help);
+        }
+        operators
     }
 
     fn tls(&mut self, node: &NodeManifest, at: &Spot<'_>, config: &mut NodeConfig) {

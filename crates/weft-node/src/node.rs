@@ -19,7 +19,7 @@ use weft_gateway::{
     BindError, CertificateFiles, ClientAuth, Gateway, Lanes, Limits, Listener, Running, SystemRandomness, Tls, TlsError,
 };
 use weft_host::{Host, HostOptions, Services};
-use weft_manifest::NodeConfig;
+use weft_manifest::{NodeConfig, Operators};
 use weft_store::Store;
 use weft_store_local::{LocalStore, OpenError};
 use weft_telemetry::{
@@ -75,6 +75,8 @@ pub struct Node {
     /// Held while a change is prepared and made: one at a time.
     pub(crate) turn: tokio::sync::Mutex<()>,
     fronts: Mutex<Vec<Running>>,
+    /// Who may use the admin API, besides whoever knows its own token.
+    operators: Operators,
     /// Goes last: whoever drains a node wants to watch.
     admin: Mutex<Option<Running>>,
     addresses: Addresses,
@@ -290,6 +292,7 @@ impl Node {
             providers: Providers::new(config.clients.is_some(), data),
             turn: tokio::sync::Mutex::default(),
             fronts: Mutex::default(),
+            operators: config.operators.clone(),
             admin: Mutex::default(),
             addresses: doors.addresses(),
             housekeeper: Mutex::default(),
@@ -347,7 +350,7 @@ impl Closed {
     /// Begins to answer. `keeper` is control, where applications come by the admin API.
     pub fn open(self, keeper: Option<Arc<Keeper>>) -> Result<Arc<Node>, NodeError> {
         let Self { node, doors, gateway, idle } = self;
-        let admin = Admin::open(Arc::clone(&node), keeper, &node.data)
+        let admin = Admin::open(Arc::clone(&node), keeper, &node.data, node.operators.clone())
             .map_err(|source| NodeError::AdminFile { folder: node.data.clone(), source })?;
         let fronts = doors.http.into_iter().chain(doors.https).map(|listener| gateway.serve(listener)).collect();
         *node.fronts.lock() = fronts;

@@ -50,6 +50,7 @@ pub(super) fn refuse(problem: &Problem) -> Response<Body> {
 fn status(code: Code) -> u16 {
     match code {
         code::UNAUTHENTICATED => 401,
+        code::FORBIDDEN => 403,
         code::NO_ROUTE | code::NOT_FOUND | code::UNKNOWN_APPLICATION => 404,
         code::METHOD_NOT_ALLOWED => 405,
         code::STORE_CONFLICT | code::ROUTE_CONFLICT | code::USAGE => 409,
@@ -57,6 +58,7 @@ fn status(code: Code) -> u16 {
         code::FILE_MISSING
         | code::SECRET_MISSING
         | code::KEYS_INVALID
+        | code::POLICY_INVALID
         | code::NOT_WASM
         | code::CORE_MODULE
         | code::UNSUPPORTED_COMPONENT

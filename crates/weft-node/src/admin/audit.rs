@@ -14,6 +14,7 @@ use std::{
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use weft_manifest::Operator;
 use weft_types::Timestamp;
 
 /// Refusals that are written in each second.
@@ -32,6 +33,9 @@ pub struct AuditLine {
     pub what: Audited,
     /// `POST /v1/applications`.
     pub request: String,
+    /// Which operator; absent of who showed no token that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Of what has ended or was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -128,8 +132,23 @@ impl Open {
 }
 
 impl AuditLine {
+    /// Who asked.
+    pub(crate) fn by(self, operator: Option<Operator>) -> Self {
+        Self { by: operator.map(|operator| operator.name), ..self }
+    }
+
     pub(crate) fn new(what: Audited, request: String, at: Timestamp) -> Self {
-        Self { number: 0, at_ms: at.as_millis(), what, request, status: None, code: None, subject: None, unwritten: 0 }
+        Self {
+            number: 0,
+            at_ms: at.as_millis(),
+            what,
+            request,
+            by: None,
+            status: None,
+            code: None,
+            subject: None,
+            unwritten: 0,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod audit;
 mod logs;
+mod operators;
 mod requests;
 mod status;
 mod token;
@@ -11,12 +12,13 @@ mod upload;
 use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use weft_api::{ExplainQuery, Problem, REQUEST_BYTES_MAX, path};
 use weft_gateway::{Listener, Running, SystemRandomness};
+use weft_manifest::{Operator, Operators};
 use weft_telemetry::metrics::CONTENT_TYPE;
 use weft_types::{Body, Digest, Name, code};
 
@@ -27,6 +29,7 @@ use crate::{
 use answer::{Answer, bytes, json, problem, refuse};
 use audit::Audit;
 pub use audit::{AuditLine, Audited};
+use operators::Known;
 pub use token::AdminFile;
 use token::Token;
 
@@ -35,16 +38,22 @@ pub(crate) struct Admin {
     node: Arc<Node>,
     /// `None` in `weft up`, whose applications come from folders.
     keeper: Option<Arc<Keeper>>,
-    token: Token,
+    known: Known,
     /// Opened with the first line: a data folder that takes no writes may take some later.
     audit: Mutex<Option<Audit>>,
 }
 
 impl Admin {
-    pub(crate) fn open(node: Arc<Node>, keeper: Option<Arc<Keeper>>, data: &Path) -> std::io::Result<Arc<Self>> {
+    pub(crate) fn open(
+        node: Arc<Node>,
+        keeper: Option<Arc<Keeper>>,
+        data: &Path,
+        operators: Operators,
+    ) -> std::io::Result<Arc<Self>> {
         let url = format!("http://{}", node.addresses().admin);
         let token = Token::open(data, url, &SystemRandomness)?;
-        Ok(Arc::new(Self { node, keeper, token, audit: Mutex::default() }))
+        let known = Known::new(token, operators);
+        Ok(Arc::new(Self { node, keeper, known, audit: Mutex::default() }))
     }
 
     pub(crate) fn serve(self: Arc<Self>, listener: Listener) -> Running {
@@ -57,10 +66,11 @@ impl Admin {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (method, uri) = (request.method().clone(), request.uri().path().to_owned());
-        let answer = self.route(request).await;
+        let operator = self.known.who(&request);
+        let answer = self.route(request, operator.as_ref()).await;
         let line = self.ending(&method, &uri, &answer);
         if let Some(line) = line {
-            self.ended(line).await;
+            self.ended(line.by(operator)).await;
         }
         match answer {
             Ok(response) => response,
@@ -71,17 +81,17 @@ impl Admin {
         }
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Answer {
+    async fn route(&self, request: Request<Incoming>, operator: Option<&Operator>) -> Answer {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let reads = method == Method::GET || method == Method::HEAD;
         match uri.path() {
             path::LIVE if reads => return Ok(bytes(StatusCode::OK, "text/plain", "live\n")),
             path::READY if reads => return Ok(self.ready()),
             path::METRICS if reads => return self.metrics().await,
-            _ => self.authenticate(&request)?,
+            _ => operators::allow(operator, &method, uri.path())?,
         }
         if is_change(&method, uri.path()) {
-            self.begun(&method, uri.path()).await?;
+            self.begun(&method, uri.path(), operator).await?;
         }
         let segments: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
         match (method.as_str(), segments.as_slice()) {
@@ -135,8 +145,9 @@ impl Admin {
     }
 
     /// A change that cannot be written down is not begun.
-    async fn begun(&self, method: &Method, path: &str) -> Result<(), Box<Problem>> {
+    async fn begun(&self, method: &Method, path: &str, operator: Option<&Operator>) -> Result<(), Box<Problem>> {
         let line = AuditLine::new(Audited::Begun, request_line(method, path), self.node.telemetry.clock.now());
+        let line = line.by(operator.cloned());
         let written = match self.audit() {
             Ok(audit) => audit.write(line).await,
             Err(error) => Err(error),
@@ -173,19 +184,6 @@ impl Admin {
         };
         if let Err(error) = written {
             tracing::error!(%error, request, "the audit log cannot be written");
-        }
-    }
-
-    fn authenticate(&self, request: &Request<Incoming>) -> Result<(), Box<Problem>> {
-        let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token =
-            shown.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
-        match token {
-            Some((_, token)) if self.token.is(token.trim()) => Ok(()),
-            _ => {
-                let said = problem(code::UNAUTHENTICATED, "send `authorization: Bearer TOKEN`");
-                Err(Box::new(said.hint("the token is in admin.json in the node's data folder")))
-            }
         }
     }
 

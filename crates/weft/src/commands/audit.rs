@@ -51,5 +51,7 @@ fn row(line: &AuditLine) -> Vec<String> {
     };
     let status = line.status.map_or_else(String::new, |status| status.to_string());
     let detail = line.subject.as_ref().or(line.code.as_ref()).cloned().unwrap_or_default();
-    vec![line.number.to_string(), format!("{} ms", line.at_ms), what.to_owned(), line.request.clone(), status, detail]
+    let by = line.by.clone().unwrap_or_else(|| "-".to_owned());
+    let (number, at, what) = (line.number.to_string(), format!("{} ms", line.at_ms), what.to_owned());
+    vec![number, at, what, by, line.request.clone(), status, detail]
 }
