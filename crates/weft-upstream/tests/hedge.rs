@@ -72,7 +72,7 @@ async fn a_late_first_try_gets_a_second_elsewhere_and_is_given_up() {
         let active: u32 = upstream.endpoints().iter().map(|view| view.in_flight).sum();
         assert_eq!(active, 0, "the place of who was given up is given back");
         if won == 1 {
-            let view = upstream.endpoints().into_iter().find(|view| *view.address == *format!("{}", slow.url()));
+            let view = upstream.endpoints().into_iter().find(|view| *view.address == *slow.url());
             assert!(view.expect("there").ewma >= MS(15), "and its time counts");
             let left = async {
                 while gone.load(SeqCst) == 0 {
