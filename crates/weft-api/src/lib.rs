@@ -5,6 +5,7 @@
 mod application;
 mod apply;
 mod explain;
+mod fault;
 mod logs;
 pub mod openapi;
 pub mod path;
@@ -18,6 +19,7 @@ pub use application::{
 };
 pub use apply::{ARTEFACT_BYTES_MAX, Applied, Apply, Artefact, Folder, REQUEST_BYTES_MAX, Removed, Rollback};
 pub use explain::{Access, Candidate, ExplainQuery, Explanation, Param, PolicyField, QueryError, Service, Who};
+pub use fault::{FaultPulse, FaultStatus, Faults, NewFault};
 pub use logs::{LOG_LINES_MAX, LOG_WAIT_MAX, LogLevel, LogLine, LogPage, LogQuery, LogQueryError};
 pub use problem::{Place, Problem};
 pub use request::{LimitReport, RequestReport, TryReport};

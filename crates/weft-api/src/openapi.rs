@@ -15,9 +15,9 @@ use utoipa::{
 use crate::{
     Access, AdaptiveStatus, Application, ApplicationStatus, ApplicationSummary, Applications, Applied, Apply,
     ArmStatus, Artefact, BreakerStatus, Candidate, Change, Component, ComponentStatus, EndpointStatus, Explanation,
-    HedgeStatus, LimitReport, Listener, LogLevel, LogLine, LogPage, NodeState, Param, Place, PolicyField, Problem,
-    Removed, RequestReport, Revision, Revisions, Rollback, Route, Routes, Serves, Service, SloStatus, SplitStatus,
-    State, Status, StoreStatus, TryReport, UpstreamStatus, path,
+    FaultPulse, FaultStatus, Faults, HedgeStatus, LimitReport, Listener, LogLevel, LogLine, LogPage, NewFault,
+    NodeState, Param, Place, PolicyField, Problem, Removed, RequestReport, Revision, Revisions, Rollback, Route,
+    Routes, Serves, Service, SloStatus, SplitStatus, State, Status, StoreStatus, TryReport, UpstreamStatus, path,
 };
 
 #[derive(OpenApi)]
@@ -42,10 +42,14 @@ use crate::{
     ArmStatus,
     Explanation,
     Access,
+    FaultPulse,
+    FaultStatus,
+    Faults,
     Listener,
     LogLevel,
     LogLine,
     LogPage,
+    NewFault,
     NodeState,
     Param,
     Place,
@@ -210,6 +214,36 @@ const TABLE: &[Entry] = &[
     },
     Entry {
         method: HttpMethod::Get,
+        path: path::FAULTS,
+        id: "list-faults",
+        summary: "The faults that are put in on purpose",
+        takes: Takes::Nothing,
+        gives: &[(200, "Those in force, and those that are yet to begin", Some("Faults"))],
+        fails: &[],
+    },
+    Entry {
+        method: HttpMethod::Post,
+        path: path::FAULTS,
+        id: "put-fault",
+        summary: "Put a fault in: it ends by itself, and with the node's process",
+        takes: Takes::Json("NewFault"),
+        gives: &[(201, "It is in force", Some("FaultStatus"))],
+        fails: &[
+            (400, "A fault that cannot be, or whose place the application does not have"),
+            (404, "There is no such application"),
+        ],
+    },
+    Entry {
+        method: HttpMethod::Delete,
+        path: path::FAULT,
+        id: "remove-fault",
+        summary: "Take a fault out before its end",
+        takes: Takes::Nothing,
+        gives: &[(200, "It harms no more", Some("FaultStatus"))],
+        fails: &[(404, "There is no such fault, or it has ended")],
+    },
+    Entry {
+        method: HttpMethod::Get,
         path: path::LOGS,
         id: "logs",
         summary: "The latest lines of the node's log, its guests' included; or those after a number, waiting for them",
@@ -252,6 +286,7 @@ fn operation(entry: &Entry) -> Operation {
         ("name", "The application"),
         ("digest", "`sha256:` and 64 hexadecimal digits"),
         ("id", "As every error of ours has it: `inv_` and 32 hexadecimal digits"),
+        ("number", "As the list has it"),
     ] {
         if entry.path.contains(&format!("{{{name}}}")) {
             operation = operation.parameter(parameter(name, meaning, ParameterIn::Path, Required::True));

@@ -11,6 +11,9 @@ pub const STATUS: &str = "/v1/status";
 pub const ROUTES: &str = "/v1/routes";
 pub const EXPLAIN: &str = "/v1/explain";
 pub const REQUEST: &str = "/v1/requests/{id}";
+/// Faults put in on purpose.
+pub const FAULTS: &str = "/v1/faults";
+pub const FAULT: &str = "/v1/faults/{number}";
 pub const LOGS: &str = "/v1/logs";
 /// This document itself.
 pub const OPENAPI: &str = "/v1/openapi.json";
@@ -22,6 +25,10 @@ pub const READY: &str = "/healthz/ready";
 /// `template` with its application filled in.
 pub fn of_application(template: &str, name: &Name) -> String {
     template.replace("{name}", name.as_str())
+}
+
+pub fn of_fault(id: u64) -> String {
+    FAULT.replace("{number}", &id.to_string())
 }
 
 pub fn of_artefact(digest: &Digest) -> String {

@@ -3,9 +3,11 @@
 use std::{collections::HashMap, future::poll_fn, pin::pin, sync::Arc};
 
 use arc_swap::ArcSwap;
+use weft_fault::Injector;
+use weft_traffic::fault::To;
 use weft_types::{
-    Class, Clock, End, Fault, Invocation, InvocationId, Invoke, Outcome, Pending, Ran, Target, Timestamp, TraceId,
-    Usage, code,
+    Class, Clock, End, Fault, Invocation, InvocationId, Invoke, Outcome, Payload, Pending, Ran, Target, Timestamp,
+    TraceId, Usage, code,
 };
 
 use crate::{flight::Flight, gate::who, stage::Stage};
@@ -16,11 +18,12 @@ type Stages = HashMap<Target, Arc<Stage>>;
 pub struct Dispatch {
     stages: ArcSwap<Stages>,
     clock: Arc<dyn Clock>,
+    faults: Arc<Injector>,
 }
 
 impl Dispatch {
-    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { stages: ArcSwap::default(), clock })
+    pub fn new(clock: Arc<dyn Clock>, faults: Arc<Injector>) -> Arc<Self> {
+        Arc::new(Self { stages: ArcSwap::default(), clock, faults })
     }
 
     /// Swaps in a new set. Calls under way keep the stages that they entered.
@@ -54,13 +57,31 @@ impl Dispatch {
         };
         let mut flight = Flight::begin(&stage, &self.clock, began, call.context.tenant.clone(), permit, passing);
         let (id, trace) = (call.id, call.trace.trace);
-        let Outcome { reply, class, end } = stage.component.invoke(call).await;
+        let Outcome { reply, class, end } = match self.faults.is_armed() {
+            false => stage.component.invoke(call).await,
+            true => Box::pin(self.harmed(&stage, call)).await,
+        };
         if let Err(fault) = &reply {
             log(&stage, id, trace, fault);
         }
         flight.head(class, reply.as_ref().err(), &end);
         end.then(move |fault, usage| flight.end(fault, usage));
         Outcome { reply, class, end: End::Now(Usage::default()) }
+    }
+}
+
+impl Dispatch {
+    /// The call with what is done to it on purpose: within the breaker and the gate, as if the component did it.
+    async fn harmed(&self, stage: &Stage, call: Invocation) -> Outcome {
+        let Target { application, component, .. } = &stage.target;
+        let harmed = match &call.payload {
+            Payload::Http(request) => self.faults.meet(application, To::Component(component), request.headers()),
+            _ => None,
+        };
+        let Some(harmed) = harmed else { return stage.component.invoke(call).await };
+        let most = call.deadline.since(self.clock.now());
+        let run = async { stage.component.invoke(call).await };
+        harmed.around(most, run, || stage.component.drop_warm()).await
     }
 }
 

@@ -15,6 +15,7 @@ use http::{
 };
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
+use weft_fault::{Injector, Kinds};
 use weft_traffic::{
     Action, Callee, CompiledRoute, Miss, RequestHead, Table, Upstream,
     forwarded::{self, Client, Forwarding},
@@ -32,7 +33,7 @@ use crate::{
     feature, files,
     guard::{self, Arrived, Said, Waiting},
     handler::{Handler, Peer, Refuse},
-    hop,
+    harm, hop,
     inflow::{Inflow, Wire},
     mirror::{Ask, Mirrors, RouteOf},
     patience::Patience,
@@ -49,6 +50,8 @@ pub(crate) struct Senses {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Arc<dyn Randomness>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// `None`: no request is harmed on purpose.
+    pub(crate) faults: Option<Arc<Injector>>,
     /// A drain has run out of patience: whatever ends unanswered from here on is not its client's doing.
     pub(crate) cut_off: AtomicBool,
 }
@@ -121,6 +124,11 @@ impl Handler for Edge {
         if let Step::Ask(asked) = step {
             step = Box::pin(self.ask(&mut exchange, *asked)).await;
         }
+        if exchange.harmed.is_some()
+            && let Some(refusal) = Box::pin(harm::before(&exchange)).await
+        {
+            return self.conclude(exchange, refusal);
+        }
         match step {
             Step::Ask(_) => unreachable!("a guard is asked once"),
             Step::Answered(response, code) => self.finish(exchange, response, None, code, Class::CallerFault),
@@ -157,6 +165,8 @@ impl Edge {
             spoils: None,
             taken: None,
             socket: None,
+            harmed: None,
+            injected: Kinds::default(),
             senses: Arc::clone(&self.senses),
         };
         let body = Some(body).filter(|body| !body.is_end_stream());
@@ -238,6 +248,9 @@ impl Edge {
         }
         if limited && !first {
             self.limit(exchange, found.route)?;
+        }
+        if self.senses.faults.as_ref().is_some_and(|faults| faults.is_armed()) {
+            harm::meet(exchange, found.route, &parts.headers);
         }
         match &found.route.spec.action {
             Action::Component(_) | Action::Upstream(_) | Action::Split(_) => {
@@ -378,10 +391,14 @@ impl Edge {
         self.conclude(exchange, answer)
     }
 
-    pub(crate) fn conclude(&self, exchange: Exchange, Answer { reply, class, told }: Answer) -> Response<Tail> {
+    pub(crate) fn conclude(&self, mut exchange: Exchange, Answer { reply, class, told }: Answer) -> Response<Tail> {
         match reply {
-            Ok((response, owed)) => self.finish(exchange, response, owed, None, class),
+            Ok((response, owed)) => {
+                harm::note(&mut exchange, response.extensions().get().copied());
+                self.finish(exchange, response, owed, None, class)
+            }
             Err(fault) => {
+                harm::note(&mut exchange, weft_fault::mark(&fault).map(|mark| mark.kinds));
                 log(&exchange, &fault, class, told);
                 let mut problem = Problem::of(&fault);
                 // What is left of a body that nobody will read would be taken for the next request.
@@ -417,6 +434,10 @@ impl Edge {
         if let Some(quota) = &exchange.quota {
             quota.tell(response.headers_mut());
         }
+        let response = match exchange.injected.is_empty() {
+            true => response,
+            false => harm::after(&exchange, response),
+        };
         response.map(|body| Tail::new(body, owed, exchange, patience))
     }
 }
@@ -554,6 +575,9 @@ fn log(exchange: &Exchange, fault: &Fault, class: Class, told: bool) {
     let spec = exchange.route().map(|route| &route.spec);
     let (application, route) = (spec.map(|s| tracing::field::display(&s.application)), spec.map(|s| &*s.path));
     match fault.blame {
+        _ if code == code::FAULT_INJECTED => {
+            tracing::debug!(%invocation, %code, %trace_id, application, route, %fault, source, "request failed on purpose")
+        }
         // Shedding is by design many: it is counted, not told one by one.
         _ if class == Class::Shed => {
             tracing::debug!(%invocation, %code, %trace_id, application, route, %fault, "request shed")

@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::{Method, StatusCode, Version};
+use weft_fault::{Harmed, Kinds};
 use weft_traffic::{CompiledRoute, Table, feature::Features, forwarded::Client};
 use weft_types::{Class, Code, Identity, InvocationId, Timestamp, Trace, code};
 
@@ -43,6 +44,10 @@ pub(crate) struct Exchange {
     pub(crate) taken: Option<Box<Taken>>,
     /// Of a handshake that was let in.
     pub(crate) socket: Option<Arc<Socket>>,
+    /// What is done to it on purpose, here at the edge.
+    pub(crate) harmed: Option<Box<Harmed>>,
+    /// The same, and what was done to it behind the door.
+    pub(crate) injected: Kinds,
     pub(crate) senses: Arc<Senses>,
 }
 
@@ -139,6 +144,7 @@ impl Drop for Exchange {
             started: self.started,
             ended: self.senses.clock.now(),
             switched,
+            injected: self.injected,
             bytes_in: bytes.0,
             bytes_out: bytes.1,
             complete,

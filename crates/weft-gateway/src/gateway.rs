@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use weft_fault::Injector;
 use weft_traffic::{Table, forwarded::Forwarding};
 use weft_types::{Body, Clock, Invoke, SystemClock};
 
@@ -29,6 +30,7 @@ pub struct Gateway {
     observer: Option<Arc<dyn Observer>>,
     limits: Limits,
     lanes: Option<Arc<Lanes>>,
+    faults: Option<Arc<Injector>>,
     /// Shared by all listeners: a limit is the route's, wherever requests come in.
     rates: Arc<Rates>,
     mirrors: Arc<Mirrors>,
@@ -49,6 +51,7 @@ impl Gateway {
             clock: Arc::new(SystemClock::new()),
             randomness: Arc::new(SystemRandomness),
             observer: None,
+            faults: None,
             limits: Limits::default(),
             lanes: None,
             rates: Rates::new(),
@@ -75,6 +78,13 @@ impl Gateway {
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// Who says what is done to requests on purpose.
+    #[must_use]
+    pub fn faults(mut self, faults: Arc<Injector>) -> Self {
+        self.faults = Some(faults);
         self
     }
 
@@ -112,6 +122,7 @@ impl Gateway {
             clock: Arc::clone(&self.clock),
             randomness: Arc::clone(&self.randomness),
             observer: self.observer.clone(),
+            faults: self.faults.clone(),
             cut_off: AtomicBool::new(false),
         };
         let edge = Edge {

@@ -28,6 +28,7 @@ mod flow;
 mod gateway;
 mod guard;
 mod handler;
+mod harm;
 mod heard;
 mod hop;
 mod inflow;

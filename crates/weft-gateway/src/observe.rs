@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode, Version};
+use weft_fault::Kinds;
 use weft_traffic::{CompiledRoute, Table, gcra::Verdict};
 use weft_types::{Class, Code, Identity, InvocationId, Timestamp, Trace};
 
@@ -75,6 +76,8 @@ pub struct Observed<'a> {
     pub ended: Timestamp,
     /// When it became a WebSocket. What it took until then is the request's duration.
     pub switched: Option<Timestamp>,
+    /// What was done on purpose on its way.
+    pub injected: Kinds,
     /// Body bytes read of the request, and handed to the connection of the answer.
     pub bytes_in: u64,
     pub bytes_out: u64,

@@ -23,6 +23,8 @@ pub(crate) struct Problem {
     pub(crate) retry: Retry,
     /// Close the connection after this answer (HTTP/1).
     pub(crate) close: bool,
+    /// What a fault was told to answer, in place of the code's own.
+    told: Option<StatusCode>,
     /// The `Allow` of a 405, the `Content-Range` of a 416.
     extra: Option<HeaderValue>,
     /// The `WWW-Authenticate` of a 401.
@@ -33,11 +35,12 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, retry: code.info().retry, close: false, extra: None, challenges: Vec::new(), why: "" }
+        Self { code, retry: code.info().retry, close: false, told: None, extra: None, challenges: Vec::new(), why: "" }
     }
 
     pub(crate) fn of(fault: &Fault) -> Self {
-        Self { retry: fault.retry, ..Self::new(fault.code) }
+        let told = weft_fault::mark(fault).and_then(|mark| mark.status);
+        Self { retry: fault.retry, told, ..Self::new(fault.code) }
     }
 
     #[must_use]
@@ -78,7 +81,7 @@ impl Problem {
     }
 
     pub(crate) fn status(&self) -> StatusCode {
-        status(self.code)
+        self.told.unwrap_or_else(|| status(self.code))
     }
 
     /// The answer. `head_only` for HEAD: the same headers, no body.

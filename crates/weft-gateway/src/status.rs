@@ -60,6 +60,7 @@ const EDGE: &[(Code, StatusCode)] = &[
     (code::OVERLOADED, StatusCode::SERVICE_UNAVAILABLE),
     (code::IDENTITY_UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE),
     (code::BREAKER_OPEN, StatusCode::SERVICE_UNAVAILABLE),
+    (code::FAULT_INJECTED, StatusCode::SERVICE_UNAVAILABLE),
     (code::DRAINING, StatusCode::SERVICE_UNAVAILABLE),
     (code::NOT_DEPLOYED, StatusCode::SERVICE_UNAVAILABLE),
     (code::COMPONENT_UNAVAILABLE, StatusCode::SERVICE_UNAVAILABLE),
@@ -101,6 +102,8 @@ const NEVER_HTTP: &[Code] = &[
     code::UNKNOWN_APPLICATION,
     code::USAGE,
     code::SLO_MISSED,
+    code::EXPERIMENT_BROKEN,
+    code::EXPERIMENT_VOID,
 ];
 
 #[cfg(test)]

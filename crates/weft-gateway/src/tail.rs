@@ -36,6 +36,9 @@ impl Tail {
         self.failed = Some(fault.code);
         let (id, code, source) = (self.exchange.id, fault.code, fault.source.as_ref().map(tracing::field::display));
         match fault.blame {
+            _ if code == code::FAULT_INJECTED => {
+                tracing::debug!(invocation = %id, %code, %fault, source, "answer broke off on purpose")
+            }
             Blame::Platform => tracing::error!(invocation = %id, %code, %fault, source, "answer broke off"),
             Blame::Application => tracing::warn!(invocation = %id, %code, %fault, source, "answer broke off"),
             Blame::Caller => tracing::debug!(invocation = %id, %code, %fault, source, "answer broke off"),

@@ -141,6 +141,11 @@ impl Component {
         })
     }
 
+    /// Ends every instance that is kept warm, with all that it remembers.
+    pub fn drop_warm(&self) {
+        self.pool.sweep(Timestamp::MAX);
+    }
+
     /// The code, unless it was evicted.
     fn at_hand(&self) -> Option<Arc<Pre>> {
         let now = self.host.clock.now().as_nanos();

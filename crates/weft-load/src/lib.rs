@@ -11,6 +11,7 @@
 
 pub mod cause;
 pub mod driver;
+pub mod experiment;
 pub mod places;
 pub mod report;
 pub mod schedule;

@@ -133,7 +133,7 @@ impl Report {
 
 impl Figures {
     /// `lasting`: how long requests were due.
-    pub(crate) fn of(count: &Count, lasting: Duration) -> Self {
+    pub fn of(count: &Count, lasting: Duration) -> Self {
         Self {
             requests: count.ended(),
             ok: count.ok,

@@ -302,6 +302,34 @@ impl Count {
         }
     }
 
+    /// What came after `before`, which is an earlier reading of the same count.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        fn less<K: Ord + Clone>(of: &BTreeMap<K, u64>, before: &BTreeMap<K, u64>) -> BTreeMap<K, u64> {
+            let left = |(key, count): (&K, &u64)| (key.clone(), count - before.get(key).copied().unwrap_or_default());
+            of.iter().map(left).filter(|(_, count)| *count > 0).collect()
+        }
+        let mut since = Self {
+            ok: self.ok - before.ok,
+            failed: self.failed - before.failed,
+            late: self.late - before.late,
+            waited: self.waited - before.waited,
+            bytes: self.bytes - before.bytes,
+            statuses: less(&self.statuses, &before.statuses),
+            codes: less(&self.codes, &before.codes),
+            broken: less(&self.broken, &before.broken),
+            ..self.clone()
+        };
+        for (of, before) in [
+            (&mut since.due_to_end, &before.due_to_end),
+            (&mut since.sent_to_end, &before.sent_to_end),
+            (&mut since.lag, &before.lag),
+        ] {
+            of.subtract(before).expect("it held as much before");
+        }
+        since
+    }
+
     /// All that were due and came to an end, sent or not.
     pub fn ended(&self) -> u64 {
         self.ok + self.failed + self.broken.values().sum::<u64>()

@@ -32,6 +32,7 @@
 //! is ignored.
 
 pub mod author;
+pub mod experiment;
 pub mod node;
 
 mod access;
@@ -81,7 +82,7 @@ pub use outbound::{HostRule, Outbound, OutboundError, OutboundRule, Scheme, is_p
 pub use policy::{Breaker, PriorityWord, RateBy, RateLimit, Retry, Shedding};
 pub use problem::{Look, Problem, Report};
 pub use reference::reference;
-pub use schema::{application_schema, node_schema};
+pub use schema::{application_schema, experiment_schema, node_schema};
 pub use slo::{Latency, Slo};
 pub use source::Source;
 pub use split::{ArmTo, MirrorRoute, SplitBetween, StickyBy, To};

@@ -40,6 +40,10 @@ pub struct NodeManifest {
     pub log: Option<Log>,
     /// Traces by OTLP over HTTP. Absent: none are sent.
     pub otlp: Option<Otlp>,
+    /// Who is told when a service level burns: one `[notify.NAME]` table each.
+    #[serde(default)]
+    #[schemars(extend("propertyNames" = {"x-form": "name"}))]
+    pub notify: BTreeMap<String, Notify>,
     /// What the node is called where telemetry and placement speak of it.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"x-form": "text"}, "examples" = [{"zone": "eu-1a"}]))]
@@ -261,6 +265,56 @@ pub struct Otlp {
     pub sample: Option<u32>,
 }
 
+/// Somebody who is told when a service level burns, and when it has recovered: by exactly one of `webhook` and `mail`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "notify.NAME"))]
+pub struct Notify {
+    /// Where a JSON message is posted.
+    #[schemars(extend("x-form" = "url", "examples" = ["https://hooks.example/weft"]))]
+    pub webhook: Option<String>,
+    /// By which messages are signed (HMAC-SHA256): `secret:NAME` of the node's secrets.
+    #[schemars(extend("x-form" = "text", "examples" = ["secret:hook-key"]))]
+    pub secret: Option<String>,
+    /// To whom it is written.
+    pub mail: Option<Mail>,
+    /// The least severe that is told: `ticket` (look soon) or `page` (wake someone).
+    #[serde(default)]
+    #[schemars(extend("default" = "ticket"))]
+    pub severity: NotifySeverity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum NotifySeverity {
+    #[default]
+    Ticket,
+    Page,
+}
+
+/// Mail by SMTP.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-table" = "notify.NAME.mail"))]
+pub struct Mail {
+    /// `smtps://HOST` for TLS from the first byte, `smtp://HOST` for STARTTLS, which is demanded but on this machine.
+    #[schemars(extend("x-form" = "text", "examples" = ["smtps://mail.example"]))]
+    pub server: String,
+    /// Who writes.
+    #[schemars(extend("x-form" = "text", "examples" = ["weft@shop.example"]))]
+    pub from: String,
+    /// To whom.
+    #[schemars(extend("items" = {"type": "string", "x-form": "text"}, "examples" = [["oncall@shop.example"]]))]
+    pub to: Vec<String>,
+    /// As whom it logs in.
+    #[schemars(extend("x-form" = "text"))]
+    pub user: Option<String>,
+    /// `secret:NAME` of the node's secrets.
+    #[schemars(extend("x-form" = "text", "examples" = ["secret:smtp"]))]
+    pub password: Option<String>,
+}
+
 /// A node's configuration with every default filled in. Paths are absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeConfig {
@@ -296,8 +350,30 @@ pub struct NodeConfig {
     pub log_format: Option<LogFormat>,
     pub log_level: Level,
     pub otlp: Option<Export>,
+    pub notify: Vec<NotifyTo>,
     pub labels: BTreeMap<String, String>,
 }
+
+/// Somebody who is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifyTo {
+    pub name: String,
+    pub pages_only: bool,
+    pub way: NotifyWay,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotifyWay {
+    /// The secret is `secret:NAME`.
+    Webhook {
+        url: String,
+        secret: Option<String>,
+    },
+    Mail(NotifyMail),
+}
+
+/// Mail as it is written; a password is `secret:NAME`.
+pub type NotifyMail = Mail;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
@@ -359,6 +435,7 @@ impl Default for NodeConfig {
             log_format: None,
             log_level: Level::Info,
             otlp: None,
+            notify: Vec::new(),
             labels: BTreeMap::new(),
         }
     }

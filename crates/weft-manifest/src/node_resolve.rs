@@ -14,7 +14,7 @@ use crate::{
     disk::Disk,
     node::{
         Admin, Certificate, ClientAuth, Clients, Export, Forwarded, ForwardedHeader, NodeConfig, NodeLimits,
-        NodeManifest, SecretSources,
+        NodeManifest, NotifySeverity, NotifyTo, NotifyWay, SecretSources,
     },
     operator::{self, Fault, Operators},
     parse::Parsed,
@@ -65,7 +65,46 @@ impl Resolver<'_> {
             config.otlp = Some(Export { endpoint, headers, sample: otlp.sample.unwrap_or(100) });
             self.otlp_headers(&at.key("otlp").key("headers"), &otlp.headers);
         }
+        self.notify(node, &at.key("notify"), &mut config);
         config
+    }
+
+    fn notify(&mut self, node: &NodeManifest, at: &Spot<'_>, config: &mut NodeConfig) {
+        for (name, said) in &node.notify {
+            let at = at.key(name);
+            let pages_only = said.severity == NotifySeverity::Page;
+            let way = match (&said.webhook, &said.mail) {
+                (Some(url), None) => NotifyWay::Webhook { url: url.clone(), secret: said.secret.clone() },
+                (None, Some(mail)) => NotifyWay::Mail(mail.clone()),
+                _ => {
+                    let help = "write `webhook = \"https://…\"` or `mail = { … }`";
+                    let message = format!("`{}` is told by exactly one of `webhook` and `mail`", shown(name));
+                    self.problem(at.key_span(), code::MANIFEST_TYPE, &message, help);
+                    continue;
+                }
+            };
+            if let (NotifyWay::Mail(mail), at) = (&way, at.key("mail")) {
+                self.reference(mail.password.as_deref(), &at.key("password"));
+                if said.secret.is_some() {
+                    let message = "mail is not signed";
+                    self.problem(at.key_span(), code::MANIFEST_TYPE, message, "`secret` signs a `webhook`");
+                }
+                if mail.to.is_empty() {
+                    let help = "such as `to = [\"oncall@shop.example\"]`";
+                    self.problem(at.key("to").value_span(), code::MANIFEST_MISSING, "it is written to nobody", help);
+                }
+            }
+            self.reference(said.secret.as_deref(), &at.key("secret"));
+            config.notify.push(NotifyTo { name: name.clone(), pages_only, way });
+        }
+    }
+
+    /// A secret is named here and never written.
+    fn reference(&mut self, said: Option<&str>, at: &Spot<'_>) {
+        if said.is_some_and(|text| !text.starts_with("secret:")) {
+            let help = "write `secret:NAME`, and give the node that secret";
+            self.problem(at.value_span(), code::MANIFEST_TYPE, "a secret does not stand in this file", help);
+        }
     }
 
     /// The schema has checked the form of every address.

@@ -6,10 +6,18 @@ use std::sync::LazyLock;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
-use crate::{author, node};
+use crate::{author, experiment, node};
 
 static APPLICATION: LazyLock<Value> = LazyLock::new(|| generate::<author::Manifest>("weft.schema.json", "weft.toml"));
 static NODE: LazyLock<Value> = LazyLock::new(|| generate::<node::NodeManifest>("node.schema.json", "node.toml"));
+
+static EXPERIMENT: LazyLock<Value> =
+    LazyLock::new(|| generate::<experiment::Experiment>("experiment.schema.json", "experiment.toml"));
+
+/// The schema of an experiment.
+pub fn experiment_schema() -> &'static Value {
+    &EXPERIMENT
+}
 
 /// The schema of `weft.toml`.
 pub fn application_schema() -> &'static Value {

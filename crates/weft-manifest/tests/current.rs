@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use weft_manifest::{application_schema, node_schema, reference};
+use weft_manifest::{application_schema, experiment_schema, node_schema, reference};
 
 fn hold(path: &str, wanted: &str) {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(path);
@@ -26,6 +26,11 @@ fn the_schema_of_weft_toml_is_current() {
 #[test]
 fn the_schema_of_node_toml_is_current() {
     hold("schema/node.schema.json", &pretty(node_schema()));
+}
+
+#[test]
+fn the_schema_of_an_experiment_is_current() {
+    hold("schema/experiment.schema.json", &pretty(experiment_schema()));
 }
 
 #[test]

@@ -212,7 +212,7 @@ impl Node {
             }
             let meters = routes.iter().map(|route| observe::meters(&self.telemetry.metrics, route)).collect();
             let known = |shared: &UpstreamShared| self.world.lock().upstream(shared);
-            let ways = door::ways(upstreams, known, &self.senses);
+            let ways = door::ways(upstreams, known, &self.senses, &self.faults);
             let running = Running { application, revision, parts, routes, ways, meters };
             ready.push((running.application.name.clone(), Arc::new(running)));
         }

@@ -4,12 +4,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use weft_dispatch::{Dispatch, Gate, GateOptions, Permit, who};
+use weft_fault::Injector;
 use weft_traffic::{Locality, Near};
 use weft_types::{
     Class, Clock, Context, End, Fault, Invocation, Invoke, Name, Outcome, Pending, Ran, Reply, Target, Timestamp,
     Usage, code,
 };
-use weft_upstream::{Call, Checking, Endpoint, Options, Senses, Upstream};
+use weft_upstream::{Call, Checking, Endpoint, Faulty, Options, Senses, Upstream};
 
 /// An upstream that some routes are passed on to, and how each of them calls it.
 #[derive(Debug, Clone)]
@@ -82,7 +83,10 @@ impl Invoke for Door {
 }
 
 impl Gated {
-    pub(crate) fn new(shared: UpstreamShared, senses: Senses) -> Arc<Self> {
+    pub(crate) fn new(shared: UpstreamShared, senses: Senses, faults: &Arc<Injector>) -> Arc<Self> {
+        let (application, upstream) = (shared.application.clone(), Arc::clone(&shared.name));
+        let faults = Faulty { injector: Arc::clone(faults), application, upstream };
+        let senses = Senses { faults: Some(faults), ..senses };
         let clock = Arc::clone(&senses.clock);
         near(&shared, &senses.here);
         let gate = Gate::new(shared.gate, Arc::clone(&clock), None);
@@ -151,11 +155,12 @@ pub(crate) fn ways(
     specs: Vec<UpstreamSpec>,
     known: impl Fn(&UpstreamShared) -> Option<Arc<Gated>>,
     senses: &Senses,
+    faults: &Arc<Injector>,
 ) -> Vec<Way> {
     let mut all: Vec<Way> = Vec::new();
     for UpstreamSpec { shared, ways } in specs {
         let here = all.iter().find(|way| way.to.shared == shared).map(|way| Arc::clone(&way.to));
-        let to = here.or_else(|| known(&shared)).unwrap_or_else(|| Gated::new(shared, senses.clone()));
+        let to = here.or_else(|| known(&shared)).unwrap_or_else(|| Gated::new(shared, senses.clone(), faults));
         all.extend(ways.into_iter().map(|(target, call)| Way { target, call, to: Arc::clone(&to) }));
     }
     all

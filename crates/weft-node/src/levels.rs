@@ -6,9 +6,9 @@ use weft_api::SloStatus;
 use weft_dispatch::{Stage, Standing};
 use weft_telemetry::metrics::{LevelReading, LevelSource};
 use weft_traffic::units::format_duration;
-use weft_types::Timestamp;
+use weft_types::{Target, Timestamp};
 
-use crate::node::Node;
+use crate::{node::Node, notify};
 
 /// Of one component. Nothing is promised: nothing is told.
 pub(crate) fn status(stage: &Stage, now: Timestamp) -> Vec<SloStatus> {
@@ -26,6 +26,32 @@ pub(crate) fn status(stage: &Stage, now: Timestamp) -> Vec<SloStatus> {
     objectives.map(|objectives| objectives.standing(now).into_iter().map(told).collect()).unwrap_or_default()
 }
 
+/// How every objective of a node stands, for those who are told.
+pub(crate) fn standings(node: &Node, now: Timestamp) -> Vec<notify::Standing> {
+    let told = |(target, standing): (&Target, Standing)| {
+        let (promised, window) = (standing.objective.target.to_string(), format_duration(standing.objective.window));
+        let severity = standing.severity;
+        notify::Standing::new(reading(target, standing), promised, window, severity)
+    };
+    let world = node.world.lock();
+    let promised = world.running.values().flat_map(|running| &running.parts);
+    let promised = promised.filter_map(|part| Some((&part.stage.target, part.stage.objectives.as_ref()?)));
+    promised
+        .flat_map(|(target, objectives)| objectives.standing(now).into_iter().map(move |one| told((target, one))))
+        .collect()
+}
+
+fn reading(target: &Target, standing: Standing) -> LevelReading {
+    LevelReading {
+        application: target.application.clone(),
+        component: target.component.clone(),
+        remaining: standing.remaining.share,
+        burns: burns(&standing),
+        severity: standing.severity.map(|severity| severity.as_str()),
+        objective: standing.name,
+    }
+}
+
 /// Reads the objectives of a node's components.
 pub(crate) struct Read(pub(crate) Weak<Node>);
 
@@ -37,14 +63,7 @@ impl LevelSource for Read {
         let parts = world.running.values().flat_map(|running| &running.parts);
         let promised = parts.filter_map(|part| Some((&part.stage.target, part.stage.objectives.as_ref()?)));
         let read = promised.flat_map(|(target, objectives)| {
-            objectives.standing(now).into_iter().map(|standing| LevelReading {
-                application: target.application.clone(),
-                component: target.component.clone(),
-                remaining: standing.remaining.share,
-                burns: burns(&standing),
-                severity: standing.severity.map(|severity| severity.as_str()),
-                objective: standing.name,
-            })
+            objectives.standing(now).into_iter().map(|standing| reading(target, standing))
         });
         read.collect()
     }

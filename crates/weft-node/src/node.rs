@@ -15,6 +15,7 @@ use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use weft_dispatch::Dispatch;
+use weft_fault::Injector;
 use weft_gateway::{
     BindError, CertificateFiles, ClientAuth, Gateway, Lanes, Limits, Listener, Running, SystemRandomness, Tls, TlsError,
 };
@@ -34,6 +35,8 @@ use crate::{
     admin::Admin,
     deploy::World,
     door::Door,
+    faults,
+    faulty::Faulty,
     guest_logs::Sinks,
     guest_meters::EngineMeters,
     guest_spans::Spans,
@@ -41,6 +44,7 @@ use crate::{
     keeper::Keeper,
     levels, limits,
     metered::Metered,
+    notify::{self, NotifyError, Receiver},
     observe::{RouteMeters, Watcher},
     requests::Requests,
     secrets::{SecretError, Secrets},
@@ -66,6 +70,8 @@ pub struct Node {
     pub(crate) door: Arc<Door>,
     /// What upstreams are given.
     pub(crate) senses: Senses,
+    /// What is done on purpose.
+    pub(crate) faults: Arc<Injector>,
     pub(crate) table: Arc<ArcSwap<Table>>,
     pub(crate) meters: Arc<RouteMeters>,
     /// What became of the latest requests.
@@ -82,6 +88,7 @@ pub struct Node {
     addresses: Addresses,
     housekeeper: Mutex<Option<JoinHandle<()>>>,
     exporter: Mutex<Option<Exporter>>,
+    notifying: Mutex<Vec<JoinHandle<()>>>,
     /// Why the store takes no writes.
     refuses: Arc<Mutex<Option<String>>>,
 }
@@ -110,6 +117,8 @@ pub enum NodeError {
     #[error("`otlp` in node.toml: the header `{0}` cannot be sent")]
     Header(String),
     #[error(transparent)]
+    Notify(#[from] NotifyError),
+    #[error(transparent)]
     Secrets(#[from] SecretError),
     #[error("the data folder `{}` cannot be used: admin.json cannot be written: {source}", .folder.display())]
     AdminFile { folder: PathBuf, source: std::io::Error },
@@ -122,7 +131,7 @@ impl NodeError {
             Self::Tls(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::Engine(_) => code::INTERNAL,
-            Self::Otlp(_) | Self::Header(_) => code::MANIFEST_TYPE,
+            Self::Otlp(_) | Self::Header(_) | Self::Notify(_) => code::MANIFEST_TYPE,
             Self::Secrets(error) => error.code(),
             Self::AdminFile { .. } => code::DATA_UNUSABLE,
         }
@@ -219,6 +228,7 @@ pub struct Closed {
     doors: Doors,
     gateway: Gateway,
     idle: Idle,
+    receivers: Vec<Receiver>,
 }
 
 impl std::ops::Deref for Closed {
@@ -244,14 +254,17 @@ impl Node {
         host.instances_max = config.instances;
         host.away = tokio::runtime::Handle::try_current().ok();
         let logs = Sinks { logs: telemetry.logs.clone(), metrics: Arc::clone(&telemetry.metrics) };
-        let stores = Arc::new(Arc::clone(&store));
+        let injector = Injector::new(Arc::clone(&telemetry.clock), Arc::new(SystemRandomness));
+        telemetry.metrics.faults(Arc::new(faults::Read(Arc::clone(&injector))));
+        let stores = Arc::new(Arc::new(Faulty { inner: Arc::clone(&store), faults: Arc::clone(&injector) }));
         let secrets = Secrets::new(config.secrets.clone());
+        let receivers = notify::receivers(&config.notify, &secrets)?;
         let (spans, exporter) = export(config, &secrets, &telemetry)?;
         let guest_spans = Arc::new(Spans(spans.clone()));
         let meters = Arc::new(EngineMeters(Arc::clone(&telemetry.metrics)));
         host.services = Services { stores, logs: Arc::new(logs), spans: guest_spans, meters, ..Services::default() };
         let host = Host::new(host).map_err(|error| NodeError::Engine(format!("{error:#}")))?;
-        let dispatch = Dispatch::new(Arc::clone(&telemetry.clock));
+        let dispatch = Dispatch::new(Arc::clone(&telemetry.clock), Arc::clone(&injector));
         let door = Door::new(Arc::clone(&dispatch));
         let requests = Arc::new(Requests::default());
         let (random, watch) = (Arc::new(SystemRandomness), Arc::new(Tries(spans.clone(), Arc::clone(&requests))));
@@ -267,6 +280,7 @@ impl Node {
         let mut gateway = Gateway::new(Arc::clone(&door) as Arc<dyn Invoke>, Arc::clone(&table))
             .clock(Arc::clone(&telemetry.clock))
             .observer(Arc::new(watcher))
+            .faults(Arc::clone(&injector))
             .limits(limits(config))
             .cache_bytes(config.cache)
             .lanes(lanes()?);
@@ -279,12 +293,14 @@ impl Node {
             host,
             secrets,
             exporter: Mutex::new(exporter),
+            notifying: Mutex::default(),
             data: data.to_owned(),
             draining: AtomicBool::new(false),
             store,
             dispatch,
             door,
             senses,
+            faults: injector,
             table,
             meters,
             requests,
@@ -302,7 +318,7 @@ impl Node {
         node.telemetry.metrics.limits(Arc::new(limits::Read(Arc::downgrade(&node))));
         node.telemetry.metrics.levels(Arc::new(levels::Read(Arc::downgrade(&node))));
         let idle = Idle { instances: config.instance_idle, code: config.code_idle, code_max: config.code_max };
-        Ok(Closed { node, doors, gateway, idle })
+        Ok(Closed { node, doors, gateway, idle, receivers })
     }
 
     pub fn addresses(&self) -> &Addresses {
@@ -337,6 +353,7 @@ impl Node {
             cut += drain.await.unwrap_or_default();
         }
         self.housekeeper.lock().take().iter().for_each(JoinHandle::abort);
+        std::mem::take(&mut *self.notifying.lock()).iter().for_each(JoinHandle::abort);
         drop(self.admin.lock().take());
         let exporter = self.exporter.lock().take();
         if let Some(exporter) = exporter {
@@ -349,12 +366,13 @@ impl Node {
 impl Closed {
     /// Begins to answer. `keeper` is control, where applications come by the admin API.
     pub fn open(self, keeper: Option<Arc<Keeper>>) -> Result<Arc<Node>, NodeError> {
-        let Self { node, doors, gateway, idle } = self;
+        let Self { node, doors, gateway, idle, receivers } = self;
         let admin = Admin::open(Arc::clone(&node), keeper, &node.data, node.operators.clone())
             .map_err(|source| NodeError::AdminFile { folder: node.data.clone(), source })?;
         let fronts = doors.http.into_iter().chain(doors.https).map(|listener| gateway.serve(listener)).collect();
         *node.fronts.lock() = fronts;
         *node.housekeeper.lock() = Some(sweep::start(Arc::downgrade(&node), idle));
+        *node.notifying.lock() = notify::start(&node, receivers);
         *node.admin.lock() = Some(admin.serve(doors.admin));
         Ok(node)
     }

@@ -142,6 +142,7 @@ impl Observer for Watcher {
             bytes_in = seen.bytes_in,
             bytes_out = seen.bytes_out,
             complete = seen.complete,
+            injected = (!seen.injected.is_empty()).then(|| tracing::field::display(seen.injected)),
             "request"
         );
     }
@@ -169,6 +170,9 @@ fn span(seen: &Observed<'_>) -> SpanRecord {
         if let Action::Component(context) = &spec.action {
             span.origin = Origin::component(&context.target.application, &context.target.component);
         }
+    }
+    if !seen.injected.is_empty() {
+        span.attributes.push(("weft.fault.injected".into(), Value::from(seen.injected.to_string())));
     }
     if let Some(code) = seen.code {
         span.attributes.push(("error.type".into(), Value::from(code.as_str())));

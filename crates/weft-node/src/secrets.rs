@@ -137,7 +137,7 @@ impl Secrets {
     pub(crate) fn setting(&self, text: &str) -> Result<Secret, SecretError> {
         let Some(name) = text.strip_prefix("secret:") else { return Ok(Secret::new(text.to_owned().into())) };
         let all = weft_secrets::Secrets::read(&self.sources)?;
-        let missing = || SecretsError::Missing { key: "otlp.headers".to_owned(), name: name.to_owned() };
+        let missing = || SecretsError::Missing { key: text.to_owned(), name: name.to_owned() };
         Ok(Secret::new(all.get(name).cloned().ok_or_else(missing)?))
     }
 }

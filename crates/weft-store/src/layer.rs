@@ -15,14 +15,15 @@ pub trait Layer: Send + Sync {
     fn below(&self) -> &Self::Below;
 
     /// What comes of a read: of each, the answer of the store below passes here.
-    fn heard<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
+    fn heard<'a, T: Send + 'a>(&'a self, shard: &'a Shard, answer: Answer<'a, T>) -> Answer<'a, T> {
+        let _ = shard;
         answer
     }
 }
 
 impl<L: Layer> KeyValue for L {
     fn get<'a>(&'a self, shard: &'a Shard, at: &'a At, now: Timestamp) -> Answer<'a, Option<Item>> {
-        self.heard(self.below().get(shard, at, now))
+        self.heard(shard, self.below().get(shard, at, now))
     }
     fn get_many<'a>(
         &'a self,
@@ -31,28 +32,28 @@ impl<L: Layer> KeyValue for L {
         keys: &'a [Bytes],
         now: Timestamp,
     ) -> Answer<'a, Vec<Option<Item>>> {
-        self.heard(self.below().get_many(shard, space, keys, now))
+        self.heard(shard, self.below().get_many(shard, space, keys, now))
     }
     fn exists<'a>(&'a self, shard: &'a Shard, at: &'a At, now: Timestamp) -> Answer<'a, bool> {
-        self.heard(self.below().exists(shard, at, now))
+        self.heard(shard, self.below().exists(shard, at, now))
     }
     fn scan<'a>(&'a self, shard: &'a Shard, scan: &'a Scan, now: Timestamp) -> Answer<'a, Page> {
-        self.heard(self.below().scan(shard, scan, now))
+        self.heard(shard, self.below().scan(shard, scan, now))
     }
 }
 
 impl<L: Layer> Log for L {
     fn read<'a>(&'a self, shard: &'a Shard, log: &'a LogName, from: u64, max: usize) -> Answer<'a, Records> {
-        self.heard(self.below().read(shard, log, from, max))
+        self.heard(shard, self.below().read(shard, log, from, max))
     }
     fn length<'a>(&'a self, shard: &'a Shard, log: &'a LogName) -> Answer<'a, u64> {
-        self.heard(self.below().length(shard, log))
+        self.heard(shard, self.below().length(shard, log))
     }
 }
 
 impl<L: Layer> Queue for L {
     fn receive<'a>(&'a self, shard: &'a Shard, receive: Receive) -> Answer<'a, Vec<Delivery>> {
-        self.heard(self.below().receive(shard, receive))
+        self.heard(shard, self.below().receive(shard, receive))
     }
     fn peek<'a>(
         &'a self,
@@ -61,24 +62,24 @@ impl<L: Layer> Queue for L {
         after: Option<Seq>,
         max: usize,
     ) -> Answer<'a, Vec<Peeked>> {
-        self.heard(self.below().peek(shard, queue, after, max))
+        self.heard(shard, self.below().peek(shard, queue, after, max))
     }
     fn next_ready<'a>(&'a self, shard: &'a Shard, queue: &'a QueueName) -> Answer<'a, Option<Timestamp>> {
-        self.heard(self.below().next_ready(shard, queue))
+        self.heard(shard, self.below().next_ready(shard, queue))
     }
 }
 
 impl<L: Layer> Timers for L {
     fn due<'a>(&'a self, shard: &'a Shard, now: Timestamp, max: usize) -> Answer<'a, Vec<Timer>> {
-        self.heard(self.below().due(shard, now, max))
+        self.heard(shard, self.below().due(shard, now, max))
     }
     fn next_timer<'a>(&'a self, shard: &'a Shard) -> Answer<'a, Option<Timestamp>> {
-        self.heard(self.below().next_timer(shard))
+        self.heard(shard, self.below().next_timer(shard))
     }
 }
 
 impl<L: Layer> Lease for L {
     fn epoch<'a>(&'a self, shard: &'a Shard, owner: &'a Owner) -> Answer<'a, Epoch> {
-        self.heard(self.below().epoch(shard, owner))
+        self.heard(shard, self.below().epoch(shard, owner))
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Every injection is bounded in time, scope and number when it is made; nothing has to happen for it to stop.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode};
 use smallvec::SmallVec;
@@ -51,20 +51,14 @@ impl Harm {
 /// Which calls may be harmed at all. Always within one application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// Calls by the route written at this line of the application's manifest.
-    Route {
-        application: Name,
-        line: u32,
-    },
-    Component {
-        application: Name,
-        component: Name,
-    },
-    /// What a component asks of a service: `store orders`, `queue failed-orders`, `outbound`.
-    Service {
-        application: Name,
-        service: String,
-    },
+    /// Requests by the routes with this path, as it is written in the application's manifest.
+    Route { application: Name, path: Arc<str> },
+    /// Calls of a component, whoever makes them.
+    Component { application: Name, component: Name },
+    /// Tries of a service that is not WebAssembly.
+    Upstream { application: Name, upstream: Arc<str> },
+    /// What components ask of a service: `store`.
+    Service { application: Name, service: String },
 }
 
 /// When: between two moments, and in it perhaps only now and then.
@@ -127,7 +121,8 @@ impl Window {
 }
 
 impl Injection {
-    fn check(&self) -> Result<(), InjectionError> {
+    /// Whether every bound is kept.
+    pub fn check(&self) -> Result<(), InjectionError> {
         let Window { from, until, pulse } = self.window;
         let wrong_pulse = pulse.is_some_and(|pulse| pulse.on.is_zero() || pulse.on > pulse.every);
         match self.harm {
@@ -146,33 +141,48 @@ impl Injection {
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     pub application: &'a Name,
-    /// The line of its route, for a request from outside.
-    pub line: Option<u32>,
-    pub component: Option<&'a Name>,
-    /// For a call of a service.
-    pub service: Option<&'a str>,
+    pub to: To<'a>,
     pub headers: &'a HeaderMap,
 }
 
+/// Which of its steps a call is about to take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To<'a> {
+    /// By the path of its route, as written.
+    Route(&'a str),
+    Component(&'a Name),
+    Upstream(&'a str),
+    Service(&'a str),
+}
+
 impl Scope {
-    fn covers(&self, call: &Call<'_>) -> bool {
+    pub fn application(&self) -> &Name {
         match self {
-            Self::Route { application, line } => application == call.application && call.line == Some(*line),
-            Self::Component { application, component } => {
-                application == call.application && call.component == Some(component) && call.service.is_none()
-            }
-            Self::Service { application, service } => {
-                application == call.application && call.service == Some(service.as_str())
-            }
+            Self::Route { application, .. }
+            | Self::Component { application, .. }
+            | Self::Upstream { application, .. }
+            | Self::Service { application, .. } => application,
         }
+    }
+
+    fn covers(&self, call: &Call<'_>) -> bool {
+        let step = match (self, call.to) {
+            (Self::Route { path, .. }, To::Route(is)) => **path == *is,
+            (Self::Component { component, .. }, To::Component(is)) => component == is,
+            (Self::Upstream { upstream, .. }, To::Upstream(is)) => **upstream == *is,
+            (Self::Service { service, .. }, To::Service(is)) => service == is,
+            _ => false,
+        };
+        step && self.application() == call.application
     }
 }
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Route { application, line } => write!(f, "route {application}:{line}"),
+            Self::Route { application, path } => write!(f, "route {application}{path}"),
             Self::Component { application, component } => write!(f, "component {application}/{component}"),
+            Self::Upstream { application, upstream } => write!(f, "upstream {application}/{upstream}"),
             Self::Service { application, service } => write!(f, "service {application}/{service}"),
         }
     }
@@ -181,24 +191,46 @@ impl fmt::Display for Scope {
 /// What happens to one call: at most one harm of each kind, the first injection of the kind that hits.
 pub type Harms = SmallVec<[Harm; 2]>;
 
+/// One injection as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Never given twice.
+    pub id: u64,
+    pub injection: Injection,
+    /// Calls that it has harmed.
+    pub harmed: u64,
+}
+
 /// The injections in force. With none a call costs a look at an empty list.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
-    injections: Vec<(Injection, u64)>,
+    standing: Vec<Standing>,
+    last: u64,
 }
 
 impl Faults {
     pub const INJECTIONS_MAX: usize = 64;
 
-    /// Replaces all: refused whole when one is wrong, with its index.
-    pub fn new(injections: Vec<Injection>) -> Result<Self, (usize, InjectionError)> {
-        if injections.len() > Self::INJECTIONS_MAX {
-            return Err((Self::INJECTIONS_MAX, InjectionError::TooMany));
+    /// Puts one in, beside those that are there; its id.
+    pub fn add(&mut self, injection: Injection) -> Result<u64, InjectionError> {
+        injection.check()?;
+        if self.standing.len() >= Self::INJECTIONS_MAX {
+            return Err(InjectionError::TooMany);
         }
-        for (at, injection) in injections.iter().enumerate() {
-            injection.check().map_err(|error| (at, error))?;
-        }
-        Ok(Self { injections: injections.into_iter().map(|injection| (injection, 0)).collect() })
+        self.last += 1;
+        self.standing.push(Standing { id: self.last, injection, harmed: 0 });
+        Ok(self.last)
+    }
+
+    /// Takes one out; `None` where there is none of this id.
+    pub fn remove(&mut self, id: u64) -> Option<Standing> {
+        let at = self.standing.iter().position(|one| one.id == id)?;
+        Some(self.standing.remove(at))
+    }
+
+    /// Takes out those whose window is over.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Standing> {
+        self.standing.extract_if(.., |one| now >= one.injection.window.until).collect()
     }
 
     /// What is done to this call. `random` is uniform.
@@ -206,7 +238,7 @@ impl Faults {
     pub fn decide(&mut self, now: Timestamp, call: &Call<'_>, random: u64) -> Harms {
         let mut harms = Harms::new();
         let mut random = random;
-        for (injection, harmed) in &mut self.injections {
+        for Standing { injection, harmed, .. } in &mut self.standing {
             random = chance::mix(random);
             let new = |harm: &Harm| std::mem::discriminant(harm) != std::mem::discriminant(&injection.harm);
             if injection.window.holds(now)
@@ -223,14 +255,13 @@ impl Faults {
         harms
     }
 
-    /// Each injection and how many calls it has harmed.
-    pub fn injections(&self) -> &[(Injection, u64)] {
-        &self.injections
+    /// In the order in which they were put in.
+    pub fn standing(&self) -> &[Standing] {
+        &self.standing
     }
 
-    /// When the last one ends: from then on nothing is harmed any more.
-    pub fn until(&self) -> Option<Timestamp> {
-        self.injections.iter().map(|(injection, _)| injection.window.until).max()
+    pub fn is_empty(&self) -> bool {
+        self.standing.is_empty()
     }
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use proptest::prelude::*;
 use weft_traffic::{
     HeaderMatch, Ratio,
-    fault::{Call, Faults, Harm, Injection, InjectionError, Pulse, Scope, Window, corrupt},
+    fault::{Call, Faults, Harm, Injection, InjectionError, Pulse, Scope, To, Window, corrupt},
 };
 use weft_types::{Name, Timestamp};
 
@@ -30,12 +30,18 @@ fn injection(harm: Harm) -> Injection {
 }
 
 fn one(injection: Injection) -> Faults {
-    Faults::new(vec![injection]).expect("valid")
+    all(vec![injection]).expect("valid")
+}
+
+fn all(injections: Vec<Injection>) -> Result<Faults, InjectionError> {
+    let mut faults = Faults::default();
+    injections.into_iter().try_for_each(|injection| faults.add(injection).map(drop))?;
+    Ok(faults)
 }
 
 fn harmed(faults: &mut Faults, now: Timestamp, component: &str, headers: &HeaderMap) -> Vec<Harm> {
     let (application, component) = (name("shop"), name(component));
-    let call = Call { application: &application, line: Some(31), component: Some(&component), service: None, headers };
+    let call = Call { application: &application, to: To::Component(&component), headers };
     faults.decide(now, &call, 1).to_vec()
 }
 
@@ -49,7 +55,9 @@ fn only_within_its_window_and_pulse() {
     let none = HeaderMap::new();
     let on: Vec<u64> = (0..30).filter(|s| !harmed(&mut faults, at(*s), "api", &none).is_empty()).collect();
     assert_eq!(on, [10, 14, 18]);
-    assert_eq!(faults.until(), Some(at(20)));
+    assert_eq!(faults.expire(at(19)), []);
+    assert_eq!(faults.expire(at(20)).len(), 1);
+    assert!(faults.is_empty());
 }
 
 #[test]
@@ -64,19 +72,22 @@ fn only_within_its_scope_header_and_number() {
     for harms in [1, 1, 0] {
         assert_eq!(harmed(&mut faults, at(10), "api", &with).len(), harms);
     }
-    assert_eq!(faults.injections()[0].1, 2);
+    assert_eq!(faults.standing()[0].harmed, 2);
     let (shop, api, other) = (name("shop"), name("api"), name("other"));
-    let of_service = Scope::Service { application: name("shop"), service: "store orders".into() };
-    let of_route = Scope::Route { application: name("shop"), line: 31 };
-    let call = |application, line, service| Call { application, line, component: Some(&api), service, headers: &none };
+    let of_service = Scope::Service { application: name("shop"), service: "store".into() };
+    let of_route = Scope::Route { application: name("shop"), path: "/orders/*".into() };
+    let of_upstream = Scope::Upstream { application: name("shop"), upstream: "legacy".into() };
+    let call = |application, to| Call { application, to, headers: &none };
     for (scope, call, hit) in [
-        (&of_service, call(&shop, None, Some("store orders")), true),
-        (&of_service, call(&shop, None, Some("store other")), false),
-        (&of_service, call(&other, None, Some("store orders")), false),
-        (&of_route, call(&shop, Some(31), None), true),
-        (&of_route, call(&shop, Some(32), None), false),
-        (&of_route, call(&other, Some(31), None), false),
-        (&injection(Harm::Kill).scope, call(&shop, None, Some("store orders")), false),
+        (&of_service, call(&shop, To::Service("store")), true),
+        (&of_service, call(&shop, To::Service("outbound")), false),
+        (&of_service, call(&other, To::Service("store")), false),
+        (&of_route, call(&shop, To::Route("/orders/*")), true),
+        (&of_route, call(&shop, To::Route("/orders")), false),
+        (&of_route, call(&other, To::Route("/orders/*")), false),
+        (&of_upstream, call(&shop, To::Upstream("legacy")), true),
+        (&of_upstream, call(&shop, To::Component(&api)), false),
+        (&injection(Harm::Kill).scope, call(&shop, To::Service("api")), false),
     ] {
         let mut faults = one(Injection { scope: scope.clone(), ..injection(Harm::Kill) });
         assert_eq!(!faults.decide(at(10), &call, 0).is_empty(), hit, "{scope}");
@@ -86,7 +97,7 @@ fn only_within_its_scope_header_and_number() {
 #[test]
 fn one_harm_of_each_kind() {
     let delay = |ms| injection(Harm::Delay(Duration::from_millis(ms)));
-    let mut faults = Faults::new(vec![delay(1), delay(2), injection(Harm::Bandwidth(100))]).expect("valid");
+    let mut faults = all(vec![delay(1), delay(2), injection(Harm::Bandwidth(100))]).expect("valid");
     let harms = harmed(&mut faults, at(10), "api", &HeaderMap::new());
     assert_eq!(harms, [Harm::Delay(Duration::from_millis(1)), Harm::Bandwidth(100)]);
 }
@@ -107,10 +118,21 @@ fn what_is_not_bounded_is_refused() {
         (injection(Harm::Bandwidth(0)), InjectionError::Bandwidth),
         (injection(Harm::Abort(StatusCode::OK)), InjectionError::Status),
     ] {
-        let refused = Faults::new(vec![injection(Harm::Kill), wrong]).expect_err("refused");
-        assert_eq!(refused, (1, error));
+        assert_eq!(all(vec![injection(Harm::Kill), wrong]).expect_err("refused"), error);
     }
-    assert!(Faults::new(vec![injection(Harm::Kill); 65]).is_err());
+    assert!(all(vec![injection(Harm::Kill); 64]).is_ok());
+    assert_eq!(all(vec![injection(Harm::Kill); 65]).expect_err("refused"), InjectionError::TooMany);
+}
+
+#[test]
+fn what_is_taken_out_harms_no_more_and_its_id_is_not_given_again() {
+    let mut faults = one(injection(Harm::Kill));
+    let second = faults.add(injection(Harm::Bandwidth(1))).expect("valid");
+    assert_eq!(harmed(&mut faults, at(10), "api", &HeaderMap::new()).len(), 2);
+    assert_eq!(faults.remove(second).map(|one| one.harmed), Some(1));
+    assert_eq!(faults.remove(second), None);
+    assert_eq!(harmed(&mut faults, at(10), "api", &HeaderMap::new()), [Harm::Kill]);
+    assert!(faults.add(injection(Harm::Kill)).expect("valid") > second);
 }
 
 proptest! {
@@ -131,10 +153,10 @@ proptest! {
     fn a_share_of_calls_is_harmed_and_never_more_than_said(percent in 0u32..=100, calls_max in 0u64..2_000, seed: u64) {
         let mut faults = one(Injection { share: Ratio::percent(percent), calls_max, ..injection(Harm::Kill) });
         let (application, component, headers) = (name("shop"), name("api"), HeaderMap::new());
-        let call = Call { application: &application, line: None, component: Some(&component), service: None, headers: &headers };
+        let call = Call { application: &application, to: To::Component(&component), headers: &headers };
         let hits = (0..2_000u64).filter(|n| !faults.decide(at(10), &call, seed ^ n.wrapping_mul(0x9e37_79b9)).is_empty());
         let hits = hits.count() as u64;
-        prop_assert!(hits <= calls_max && hits == faults.injections()[0].1);
+        prop_assert!(hits <= calls_max && hits == faults.standing()[0].harmed);
         prop_assert!(hits == calls_max || (hits as i64 - 20 * i64::from(percent)).abs() <= 150);
     }
 }

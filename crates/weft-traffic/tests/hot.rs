@@ -9,7 +9,7 @@ use weft_traffic::{
     breaker::{self, Breaker},
     budget::{self, Budget},
     codel,
-    fault::{Call, Faults},
+    fault::{Call, Faults, To},
     gcra::{By, Limiter, Options, Subject},
     gradient::{self, Gradient, Sample},
     hedge::{self, Hedge},
@@ -102,7 +102,7 @@ fn targets_faults_and_levels() {
         balancer.done(pick.id);
     });
     let (mut faults, application) = (Faults::default(), Name::new("shop").expect("a name"));
-    let call = Call { application: &application, line: None, component: None, service: None, headers: &headers };
+    let call = Call { application: &application, to: To::Route("/"), headers: &headers };
     free_of_allocation("faults", |n| assert!(faults.decide(at(n), &call, n).is_empty()));
     let mut slo = Slo::new(Objective::new(Ratio::percent(99)));
     free_of_allocation("slo", |n| slo.record(at(n * 60_000), n % 9 > 0, Duration::ZERO));

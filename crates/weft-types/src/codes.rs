@@ -108,6 +108,7 @@ codes! {
     UPSTREAM_LOST       "upstream-lost"        Application Retry::Now, "The connection to the other service was lost before its answer was complete.";
     IDENTITY_UNAVAILABLE "identity-unavailable" Platform SOON, "Who is calling cannot be checked now.";
     BREAKER_OPEN        "breaker-open"         Application SOON, "What answers this fails, and is not called for a while.";
+    FAULT_INJECTED      "fault-injected"       Platform SOON, "This was done on purpose: a fault is injected here.";
     INTERNAL            "internal"             Platform Retry::No, "A fault of Weft's own.";
     // What a manifest, a command or an artefact can get wrong.
     MANIFEST_SYNTAX     "manifest-syntax"      Caller Retry::No, "The file is not valid TOML.";
@@ -136,6 +137,8 @@ codes! {
     NODE_UNREACHABLE    "node-unreachable"     Caller SOON, "The node cannot be reached.";
     UNKNOWN_APPLICATION "unknown-application"  Caller Retry::No, "The node has no such application.";
     SLO_MISSED          "slo-missed"           Application Retry::No, "The load did not meet its objective.";
+    EXPERIMENT_BROKEN   "experiment-broken"    Application Retry::No, "The experiment showed that its hypothesis does not hold.";
+    EXPERIMENT_VOID     "experiment-void"      Caller Retry::No, "The experiment says nothing: it could not be run to its end.";
     USAGE               "usage"                Caller Retry::No, "The command was used wrongly.";
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn bad(detail: impl Into<String>) -> Fault {
 pub(crate) fn class(fault: &Fault) -> Class {
     match (fault.code, fault.blame) {
         (code::BREAKER_OPEN, _) => Class::Shed,
+        (code::FAULT_INJECTED, _) => weft_fault::class(fault),
         (_, Blame::Caller) => Class::CallerFault,
         _ => Class::Failure,
     }

@@ -27,7 +27,7 @@ const KEPT: [HeaderName; 4] = [header::CONTENT_LENGTH, header::HOST, header::TE,
 pub(crate) struct Head {
     pub(crate) method: Method,
     path: http::uri::PathAndQuery,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// It asks to go on with WebSocket.
     pub(crate) upgrade: bool,
 }

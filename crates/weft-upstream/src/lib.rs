@@ -26,6 +26,6 @@ mod upstream;
 
 pub use flight::Hedged;
 pub use health::Checking;
-pub use options::{Call, Endpoint, Health, Options, Senses, Silent, Tried, Watch};
+pub use options::{Call, Endpoint, Faulty, Health, Options, Senses, Silent, Tried, Watch};
 pub use upstream::{Status, Upstream};
 pub use weft_dial::{Identity, PemError, Roots, Tls};

@@ -4,8 +4,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use weft_dial::{Identity, Roots};
+use weft_fault::Injector;
 use weft_traffic::{Locality, Policy, UpstreamAddress, balance, breaker, budget, hedge, retry};
-use weft_types::{Clock, Code, Context, Randomness, Timestamp, Trace};
+use weft_types::{Clock, Code, Context, Name, Randomness, Timestamp, Trace};
 
 /// One place where a service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,12 +108,23 @@ pub struct Senses {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Randomness>,
     pub watch: Arc<dyn Watch>,
+    /// `None`: nothing is harmed on purpose.
+    pub faults: Option<Faulty>,
+}
+
+/// Whose tries may be harmed on purpose, and by whom.
+#[derive(Clone)]
+pub struct Faulty {
+    pub injector: Arc<Injector>,
+    pub application: Name,
+    /// What people call the upstream.
+    pub upstream: Arc<str>,
 }
 
 impl Senses {
     /// Randomness of the operating system, and nobody who is told.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { here: Locality::default(), clock, random: Arc::new(Drawn), watch: Arc::new(Silent) }
+        Self { here: Locality::default(), clock, random: Arc::new(Drawn), watch: Arc::new(Silent), faults: None }
     }
 
     pub(crate) fn draw(&self) -> u64 {

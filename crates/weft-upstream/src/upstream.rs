@@ -19,11 +19,13 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep, timeout_at},
 };
+use weft_fault::Harmed;
 use weft_traffic::{
     UpstreamAddress, Wire,
     balance::{self, Balancer, EndpointId, EndpointSpec},
     breaker::{self, Breaker},
     budget::Budget,
+    fault::To,
     hedge::Hedge,
     retry::{self, Decision, Ended, Stop, Try},
 };
@@ -203,7 +205,12 @@ impl Upstream {
     pub(crate) async fn attempt(&self, asked: &Asked<'_>, mut flight: Flight, body: replay::Copy) -> Outcome {
         let trace =
             Trace { parent: Some(asked.trace.span), span: SpanId(self.senses.draw().max(1)), ..asked.trace.clone() };
-        let answered = self.exchange(asked, &flight, &trace, body).await;
+        let harmed = self.harmed(asked);
+        let exchange = self.exchange(asked, &flight, &trace, body);
+        let answered = match &harmed {
+            None => exchange.await,
+            Some(harmed) => Box::pin(spoil(harmed, asked.until, exchange)).await,
+        };
         let answered = answered.and_then(|response| answer::check(&response, asked.head.upgrade).map(|()| response));
         let class = match &answered {
             Ok(response) => answer::class(response.status()),
@@ -222,7 +229,10 @@ impl Upstream {
             answer: answered.as_ref().map(Response::status).map_err(|fault| fault.code),
         });
         match answered {
-            Ok(response) => answer::outcome(response, flight),
+            Ok(response) => match harmed {
+                None => answer::outcome(response, flight),
+                Some(harmed) => spoilt(&harmed, answer::outcome(response, flight)),
+            },
             Err(fault) => {
                 if class == Class::Failure {
                     tracing::warn!(
@@ -234,6 +244,12 @@ impl Upstream {
                 Outcome::failed(fault, class)
             }
         }
+    }
+
+    /// What is done to this try on purpose: within breaker, balance and retries, as if the upstream did it.
+    fn harmed(&self, asked: &Asked<'_>) -> Option<Harmed> {
+        let faulty = self.senses.faults.as_ref().filter(|faulty| faulty.injector.is_armed())?;
+        faulty.injector.meet(&faulty.application, To::Upstream(&faulty.upstream), &asked.head.headers)
     }
 
     /// One request on one connection, until its Head.
@@ -270,6 +286,10 @@ impl Upstream {
         let ended = match &outcome.reply {
             // What the Retry-After tells our client is not what we wait ourselves.
             Err(fault) if fault.code == code::UPSTREAM_UNREACHABLE => Ended::NotRun(Retry::Now),
+            // Retried as the answer would be that it stands for.
+            Err(fault) if let Some(status) = weft_fault::mark(fault).and_then(|mark| mark.status) => {
+                Ended::Upstream(status, None)
+            }
             Ok(Reply::Http(response)) => Ended::of(outcome, Some((response.status(), retry_after(response)))),
             _ => Ended::of(outcome, None),
         };
@@ -289,6 +309,29 @@ impl Upstream {
             Decision::Stop(_) => None,
         }
     }
+}
+
+/// The exchange with what comes before its answer.
+async fn spoil(
+    harmed: &Harmed,
+    until: Instant,
+    exchange: impl Future<Output = Result<Response<Incoming>, Fault>>,
+) -> Result<Response<Incoming>, Fault> {
+    harmed.wait(until.saturating_duration_since(Instant::now())).await;
+    match harmed.refusal() {
+        Some(fault) => Err(fault),
+        None => exchange.await.map_err(|fault| harmed.failure(fault)),
+    }
+}
+
+/// The answer with what comes after its head.
+fn spoilt(harmed: &Harmed, outcome: Outcome) -> Outcome {
+    let Outcome { reply, class, end } = outcome;
+    let reply = reply.map(|reply| match reply {
+        Reply::Http(response) => Reply::Http(Box::new(harmed.answer(*response))),
+        other => other,
+    });
+    Outcome { reply, class, end }
 }
 
 impl Invoke for Upstream {

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    apply, audit, build, check, componentize, explain, key, load, logs, new, remove, rollback, secrets, serve, status,
-    top, up,
+    apply, audit, build, chaos, check, componentize, explain, fault, key, load, logs, new, remove, rollback, secrets,
+    serve, status, top, up,
 };
 
 /// Write handlers; `weft` brings the server.
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Top(top::Top),
     Load(load::Load),
     Logs(logs::Logs),
+    Fault(fault::Fault),
+    Chaos(chaos::Chaos),
     Rollback(rollback::Rollback),
     Remove(remove::Remove),
     Secrets(secrets::Secrets),

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The node cannot be reached.
     Unreachable = 3,
+    /// Nothing can be said: an experiment could not be run to its end.
+    Void = 4,
 }
 
 /// Why a command did not do what it was asked.

@@ -25,7 +25,7 @@ use crate::{
     places::{Admitted, Places},
     schedule::{Arrival, Schedule},
     slo::Slo,
-    tally::{Broken, Ended, Outcome, Tally},
+    tally::{Broken, Count, Ended, Outcome, Tally},
 };
 
 /// How long the sending thread sleeps at most before it looks whether it should stop.
@@ -144,6 +144,18 @@ impl Driver {
     ///
     /// `slo` says from when on a latency is counted as slow.
     pub async fn run(&self, load: Load, slo: Option<&Slo>, stop: &Stop) -> Tally {
+        self.watched(load, slo, stop, Duration::MAX, |_| ()).await
+    }
+
+    /// The same, while `tell` hears every so often of what has ended so far.
+    pub async fn watched(
+        &self,
+        load: Load,
+        slo: Option<&Slo>,
+        stop: &Stop,
+        every: Duration,
+        mut tell: impl FnMut(Count),
+    ) -> Tally {
         assert!(!load.requests.is_empty(), "a load has a request");
         let (schedule, timeout) = (load.schedule, self.0.options.timeout);
         let tally = Tally::new(schedule.stages(), load.warm_up, timeout, slo);
@@ -160,7 +172,10 @@ impl Driver {
         let sender = std::thread::Builder::new().name("load".to_owned());
         let sender = sender.spawn(move || sending.send(schedule, &runtime, &busy));
         let sender = sender.expect("a thread can be started");
-        idle.recv().await;
+        while tokio::time::timeout(every, idle.recv()).await.is_err() {
+            let count = run.state.lock().tally.judged();
+            tell(count);
+        }
         // It held a sender too, so it has ended; a panic of it is one of ours.
         sender.join().expect("the sending thread does not panic");
         let state = run.state.lock();

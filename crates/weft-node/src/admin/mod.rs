@@ -2,6 +2,7 @@
 
 mod answer;
 mod audit;
+mod faults;
 mod logs;
 mod operators;
 mod requests;
@@ -101,6 +102,9 @@ impl Admin {
             ("GET", ["v1", "explain"]) => self.explain(uri.query().unwrap_or_default()),
             ("GET", ["v1", "requests", id]) => self.request(id),
             ("GET", ["v1", "logs"]) => self.logs(uri.query().unwrap_or_default()).await,
+            ("GET", ["v1", "faults"]) => self.faults(),
+            ("POST", ["v1", "faults"]) => self.add_fault(&parse(&whole(request.into_body()).await?)?),
+            ("DELETE", ["v1", "faults", id]) => self.remove_fault(id),
             ("GET", ["v1", "applications"]) => json(StatusCode::OK, &self.applications().await?),
             ("POST", ["v1", "applications"]) => {
                 let apply = parse(&whole(request.into_body()).await?)?;
@@ -228,7 +232,8 @@ fn of(application: &Name, revision: &Digest, answer: Answer) -> Answer {
 
 /// What somebody asks for that changes what is served. Artefacts change nothing until they are applied.
 fn is_change(method: &Method, path: &str) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD) && path.starts_with("/v1/applications")
+    !matches!(*method, Method::GET | Method::HEAD)
+        && ["/v1/applications", "/v1/faults"].iter().any(|of| path.starts_with(of))
 }
 
 fn request_line(method: &Method, path: &str) -> String {
@@ -248,8 +253,8 @@ async fn to_the_end<T: Send + 'static>(
 fn is_known(segments: &[&str]) -> bool {
     matches!(
         segments,
-        ["v1", "openapi.json" | "status" | "routes" | "explain" | "logs" | "applications"]
-            | ["v1", "applications" | "artefacts" | "requests", _]
+        ["v1", "openapi.json" | "status" | "routes" | "explain" | "logs" | "applications" | "faults"]
+            | ["v1", "applications" | "artefacts" | "requests" | "faults", _]
             | ["v1", "applications", _, "revisions" | "rollback"]
             | ["healthz", "live" | "ready"]
             | ["metrics"]

@@ -73,7 +73,7 @@ impl Layer for Doubtful {
     fn below(&self) -> &(dyn Store + 'static) {
         &*self.inner
     }
-    fn heard<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
+    fn heard<'a, T: Send + 'a>(&'a self, _: &'a Shard, answer: Answer<'a, T>) -> Answer<'a, T> {
         match self.deaf.load(SeqCst) {
             true => Box::pin(async { Err(StoreError::Unavailable { source: broken() }) }),
             false => answer,

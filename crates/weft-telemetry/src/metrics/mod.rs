@@ -3,6 +3,7 @@
 mod arm;
 mod component;
 mod families;
+mod fault;
 mod latency;
 mod level;
 mod limit;
@@ -17,6 +18,7 @@ mod upstream;
 
 pub use arm::ArmMeter;
 pub use component::{ComponentMeter, Counts};
+pub use fault::{FaultReading, FaultSource};
 pub use level::{LevelReading, LevelSource};
 pub use limit::{LimitReading, LimitSource};
 pub use node::{CodeFrom, Count, Level, NodeMeter, StoreMeter};
@@ -58,6 +60,7 @@ pub struct Metrics {
     upstreams: OnceLock<Arc<dyn UpstreamSource>>,
     levels: OnceLock<Arc<dyn LevelSource>>,
     limits: OnceLock<Arc<dyn LimitSource>>,
+    faults: OnceLock<Arc<dyn FaultSource>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -83,6 +86,7 @@ impl Metrics {
             upstreams: OnceLock::new(),
             levels: OnceLock::new(),
             limits: OnceLock::new(),
+            faults: OnceLock::new(),
         })
     }
 
@@ -128,6 +132,11 @@ impl Metrics {
     /// Names who knows what limits hold. Once; a second one is not asked.
     pub fn limits(&self, source: Arc<dyn LimitSource>) {
         let _ = self.limits.set(source);
+    }
+
+    /// Names who knows what is done on purpose. Once; a second one is not asked.
+    pub fn faults(&self, source: Arc<dyn FaultSource>) {
+        let _ = self.faults.set(source);
     }
 
     /// Names who knows how upstreams stand. Once; a second one is not asked.

@@ -47,7 +47,8 @@ impl Collector for Everything {
         components(&self.0, &mut out)?;
         upstreams(&self.0, &mut out)?;
         levels(&self.0, &mut out)?;
-        limits(&self.0, &mut out)
+        limits(&self.0, &mut out)?;
+        faults(&self.0, &mut out)
     }
 }
 
@@ -271,6 +272,16 @@ fn limits(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
 
 fn limit_labels(one: &LimitReading) -> Labels<'_> {
     [("application", one.application.as_str()), ("component", one.component.as_str())]
+}
+
+fn faults(metrics: &Metrics, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let Some(source) = metrics.faults.get() else { return Ok(()) };
+    gauge(out, "weft_faults_standing", "Faults put in on purpose that have not ended", source.standing() as f64)?;
+    let all = source.read();
+    let done = all.iter().map(|one| {
+        ([("application", one.application.as_str()), ("at", one.at.as_str()), ("harm", one.harm)], one.count)
+    });
+    counters(out, "weft_faults_injected", "Calls that were harmed on purpose", done)
 }
 
 fn level_labels(one: &LevelReading) -> [(&'static str, &str); 3] {

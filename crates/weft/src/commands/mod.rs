@@ -3,9 +3,11 @@
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod build;
+pub(crate) mod chaos;
 pub(crate) mod check;
 pub(crate) mod componentize;
 pub(crate) mod explain;
+pub(crate) mod fault;
 pub(crate) mod key;
 pub(crate) mod load;
 pub(crate) mod logs;
@@ -34,6 +36,8 @@ pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
         Command::Check(check) => check.run(format),
         Command::Up(up) => up.run(),
         Command::Explain(explain) => explain.run(format),
+        Command::Chaos(chaos) => chaos.run(format),
+        Command::Fault(fault) => fault.run(format),
         Command::Key(key) => key.run(format),
         Command::Audit(audit) => audit.run(format),
         Command::Serve(serve) => serve.run(),

@@ -1,6 +1,6 @@
 //! `weft load`: load that does not wait for answers, and how much of it is borne.
 
-mod node;
+pub(super) mod node;
 mod requests;
 mod shown;
 

@@ -19,7 +19,7 @@ use crate::{
 /// A node that does not answer within this has other worries.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) struct Node {
+pub(in crate::commands) struct Node {
     admin: Admin,
     /// How many processors it may use, where it runs on this machine.
     processors: Option<usize>,
@@ -41,7 +41,7 @@ impl Node {
     }
 
     /// The node that is known here, and the URL at which it serves.
-    pub(super) async fn with_url(target: &Target) -> Result<(Self, Uri), Failure> {
+    pub(in crate::commands) async fn with_url(target: &Target) -> Result<(Self, Uri), Failure> {
         let admin = target.find()?;
         let status: Status = admin.get(path::STATUS).await?;
         let urls = || status.listeners.iter().filter(|listener| listener.serves == Serves::Applications);
@@ -50,6 +50,11 @@ impl Node {
         let uri =
             uri.ok_or_else(|| Failure::new(code::NODE_UNREACHABLE, "weft", "the node has no listener for requests"))?;
         Ok((Self { admin, processors: None }, uri))
+    }
+
+    /// Its admin API.
+    pub(in crate::commands) fn into_admin(self) -> Admin {
+        self.admin
     }
 
     pub(super) fn on_this_machine(mut self, is: bool) -> Self {
