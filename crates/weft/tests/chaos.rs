@@ -91,7 +91,7 @@ fn changed(of: &str, pairs: &[(&str, &str)]) -> tempfile::NamedTempFile {
 #[test]
 fn it_stops_at_once_when_its_bound_is_missed_or_it_is_interrupted() {
     let service = Service::says("well");
-    let proxy = Proxy::to(&service, "policy = { retry = { max = 0 } }");
+    let proxy = Proxy::to(&service, "policy = { retry = { max = 0 }, breaker = { enabled = false } }");
     let long = ("fault = \"5s\"", "fault = \"10m\"");
     let file = changed("retries.toml", &[long, ("share = \"10%\"", "share = \"100%\"")]);
     let (exit, report, _) = conduct(&proxy, file.path());
@@ -104,7 +104,8 @@ fn it_stops_at_once_when_its_bound_is_missed_or_it_is_interrupted() {
     let mut command = weft();
     command.args(["chaos", "run", file.path().to_str().expect("text"), "--data", data]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
-    let listed = || run(&["fault", "list", "--data", data]).1;
+    let token = support::Node::token(proxy.data.path());
+    let listed = || proxy.node.admin_get("/v1/faults", Some(&token)).body;
     until("the fault is in force", || listed().contains("upstream legacy"));
     let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
     assert!(killed.expect("kill").success());
@@ -129,7 +130,7 @@ fn what_was_not_steady_before_says_nothing_and_a_wrong_file_is_told_with_its_pla
     assert!(report["because"].to_string().contains("not steady before"), "{report:#}");
 
     for (pairs, says) in [
-        (&[("errors<3%", "errors<3")][..], "hypothesis"),
+        (&[("errors<3%", "errors<3")][..], "is no clause"),
         (&[("abort = 503", "abrot = 503")], "did you mean `abort`"),
         (&[("abort = 503", "abort = 503\nkill = true")], "exactly one of `delay`"),
         (&[("at-least = 5", "")], "nothing is expected of it"),

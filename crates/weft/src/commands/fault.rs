@@ -1,6 +1,6 @@
 //! `weft fault`: faults that are put in on purpose, for a while.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use weft_api::{FaultPulse, FaultStatus, Faults, NewFault, path};
 use weft_types::Name;
 
@@ -41,8 +41,10 @@ struct Remove {
 }
 
 #[derive(Args)]
-#[group(id = "at", required = true, multiple = false, args = ["route", "component", "upstream", "service"])]
-#[group(id = "harm", required = true, multiple = false, args = ["delay", "abort", "corrupt", "bandwidth", "reset", "kill"])]
+#[command(
+    group = ArgGroup::new("at").required(true).args(["route", "component", "upstream", "service"]),
+    group = ArgGroup::new("harm").required(true).args(["delay", "abort", "corrupt", "bandwidth", "reset", "kill"]),
+)]
 struct Put {
     #[arg(value_name = "APPLICATION")]
     application: Name,
