@@ -8,7 +8,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use weft_manifest::Application;
 use weft_traffic::{
-    slo::{Objective, Rule},
+    slo::{Objective, Rule, Severity},
     units::format_duration,
 };
 
@@ -52,17 +52,21 @@ fn group(of @ [application, component, objective]: [&str; 3], promised: &Objecti
         let window = format_duration(*window);
         One::Record { record: burn(&window), expr: expr(of, promised, &window), labels: labels() }
     });
-    let alerts = Rule::ALL.iter().map(|rule| {
+    let over = |window: &str, rate: f64| format!("{}{} >= {rate}", burn(window), selector(of));
+    let alerts = [Severity::Page, Severity::Ticket].map(|severity| {
         let [a, b, c] = labels();
-        let (short, long) = (format_duration(rule.short()), format_duration(rule.long()));
-        let over = |window: &str| format!("{}{} >= {}", burn(window), selector(of), rule.rate);
+        let rules = Rule::ALL.iter().filter(|rule| rule.severity == severity);
+        let pairs = rules.map(|rule| {
+            let [short, long] = [rule.short(), rule.long()].map(|window| over(&format_duration(window), rule.rate));
+            format!("({short} and {long})")
+        });
         One::Alert {
             alert: "WeftServiceLevelBurns".to_owned(),
-            expr: format!("{} and {}", over(&short), over(&long)),
-            labels: [a, b, c, ("severity", rule.severity.as_str().to_owned())],
+            expr: pairs.collect::<Vec<_>>().join(" or "),
+            labels: [a, b, c, ("severity", severity.as_str().to_owned())],
             summary: format!(
-                "{application}/{component} spends its {objective} budget at least {} times too fast, for {short} and {long}",
-                rule.rate
+                "{application}/{component} spends its {objective} budget too fast ({})",
+                severity.as_str()
             ),
         }
     });
