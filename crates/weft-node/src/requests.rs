@@ -298,6 +298,7 @@ mod tests {
             code,
             started: Timestamp::from_millis(1_000),
             ended: Timestamp::from_millis(1_001),
+            injected: weft_fault::Kinds::default(),
             switched: None,
             bytes_in: 0,
             bytes_out: 0,
