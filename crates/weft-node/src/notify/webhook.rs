@@ -36,7 +36,8 @@ impl Webhook {
         let address = address.map_err(|error| format!("`webhook`: its address {error}"))?;
         let options = Options { breaker: None, ..Options::default() };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let upstream = Upstream::new(&[Endpoint { address, weight: 1 }], options, Senses::new(Arc::clone(&clock)));
+        let endpoint = Endpoint { address, weight: 1, locality: weft_traffic::Locality::default() };
+        let upstream = Upstream::new(&[endpoint], options, Senses::new(Arc::clone(&clock)));
         let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let key = secret.map(|secret| ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.expose().as_bytes()));
         Ok(Self { upstream, path, key, clock })
