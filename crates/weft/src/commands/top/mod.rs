@@ -198,7 +198,7 @@ fn time(seconds: Option<f64>) -> String {
 
 fn size(bytes: f64) -> String {
     match bytes {
-        none if none == 0.0 => "-".to_owned(),
+        0.0 => "-".to_owned(),
         big if big >= 1024.0 * 1024.0 * 1024.0 => format!("{:.1}GiB", big / (1024.0 * 1024.0 * 1024.0)),
         some => format!("{:.1}MiB", some / (1024.0 * 1024.0)),
     }

@@ -81,6 +81,8 @@ impl Between<'_> {
 }
 
 type Rows = BTreeMap<(String, String), Row>;
+/// A metric, and what it says of a row.
+type Gauge = (&'static str, fn(&mut Row, &Series));
 
 fn row<'a>(rows: &'a mut Rows, application: &str, name: &str) -> &'a mut Row {
     let key = (application.to_owned(), name.to_owned());
@@ -171,16 +173,16 @@ fn components(between: &Between<'_>) -> Rows {
         let (application, name) = of(series);
         row(&mut rows, &application, &name).bucket(series, counted);
     });
-    let gauges: [(&str, fn(&mut Row, f64)); 4] = [
-        ("weft_invocations_active", |row, value| row.active = value as u64),
-        ("weft_queue_waiting", |row, value| row.queue = value as u64),
-        ("weft_instances_live", |row, value| row.instances = value as u64),
-        ("weft_guest_memory_peak_bytes", |row, value| row.memory = value),
+    let gauges: [Gauge; 4] = [
+        ("weft_invocations_active", |row, series| row.active = series.value as u64),
+        ("weft_queue_waiting", |row, series| row.queue = series.value as u64),
+        ("weft_instances_live", |row, series| row.instances = series.value as u64),
+        ("weft_guest_memory_peak_bytes", |row, series| row.memory = series.value),
     ];
     for (name, set) in gauges {
         for series in between.now.all(name) {
             let (application, name) = of(series);
-            set(row(&mut rows, &application, &name), series.value);
+            set(row(&mut rows, &application, &name), series);
         }
     }
     rows
@@ -205,7 +207,7 @@ fn upstreams(between: &Between<'_>) -> Rows {
         let (application, name) = of(series);
         row(&mut rows, &application, &name).retries += counted;
     });
-    let gauges: [(&str, fn(&mut Row, &Series)); 4] = [
+    let gauges: [Gauge; 4] = [
         ("weft_upstream_active", |row, series| row.active = series.value as u64),
         ("weft_upstream_waiting", |row, series| row.queue = series.value as u64),
         ("weft_upstream_endpoint_up", |row, series| {
