@@ -12,7 +12,10 @@ use std::{
 
 use common::{Many, Raw, call, call_until, fault, get, head, request, response, text, upstream_with};
 use http_body_util::BodyExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::Semaphore,
+};
 use weft_traffic::{Policy, Ratio, budget, hedge};
 use weft_types::{Clock as _, SystemClock, code};
 use weft_upstream::{Hedged, Options, Upstream};
@@ -41,13 +44,17 @@ async fn silent(gone: &Arc<AtomicUsize>) -> Raw {
     .await
 }
 
-/// Answers each request after so long.
-async fn after(wait: Duration) -> Raw {
-    Raw::new(move |mut stream| async move {
-        while head(&mut stream).await.is_some() {
-            tokio::time::sleep(wait).await;
-            if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await.is_err() {
-                return;
+/// Answers each request once it may.
+async fn once(may: &Arc<Semaphore>) -> Raw {
+    let may = Arc::clone(may);
+    Raw::new(move |mut stream| {
+        let may = Arc::clone(&may);
+        async move {
+            while head(&mut stream).await.is_some() {
+                let _open = may.acquire().await.expect("open");
+                if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await.is_err() {
+                    return;
+                }
             }
         }
     })
@@ -61,7 +68,7 @@ fn hedged(upstream: &Upstream) -> Hedged {
 #[tokio::test]
 async fn a_late_first_try_gets_a_second_elsewhere_and_is_given_up() {
     let gone = Arc::default();
-    let (slow, quick) = (silent(&gone).await, after(Duration::ZERO).await);
+    let (slow, quick) = (silent(&gone).await, once(&Arc::new(Semaphore::new(1))).await);
     // Each time anew: whoever has been slow once is not asked first again.
     for _ in 0..60 {
         let upstream = upstream(&[&slow, &quick], Ratio::percent(100));
@@ -103,9 +110,17 @@ async fn what_may_not_be_repeated_or_is_not_held_is_not_hedged() {
 
 #[tokio::test]
 async fn without_budget_the_first_try_is_waited_for_and_the_deadline_holds_for_both() {
-    let slow = after(MS(100)).await;
+    let may = Arc::new(Semaphore::new(0));
+    let slow = once(&may).await;
     let poor = upstream(&[&slow], Ratio::ZERO);
-    assert_eq!(response(call(&poor, get("/")).await).status(), 200);
+    let refused = async {
+        while hedged(&poor).refused == 0 {
+            tokio::task::yield_now().await;
+        }
+        may.add_permits(1);
+    };
+    let (answer, ()) = tokio::join!(call(&poor, get("/")), refused);
+    assert_eq!(response(answer).status(), 200);
     assert_eq!(hedged(&poor), Hedged { sent: 0, won: 0, refused: 1 });
     let gone = Arc::default();
     let silent = silent(&gone).await;
