@@ -263,11 +263,13 @@ impl Edge {
                     exchange.socket = Some(self.shake(&found.route.spec, &parts, has_body)?);
                     parts.extensions.insert(Upgrade);
                 }
+                // Where it cannot lead is not where the path as it came leads: that may be guarded as another route.
+                let rewrite = feature::rewrite(&found, parts.uri.query());
+                let rewrite = rewrite.map_err(|miss| Problem::new(miss.code()))?;
                 let body = match body {
                     None => weft_types::empty(),
                     Some(body) => exchange.body(body, policy, peer)?,
                 };
-                let rewrite = feature::rewrite(&found, parts.uri.query());
                 let key = cache::key(&found, &authority, &parts.uri, exchange.client.secure, &context.tenant);
                 drop(found);
                 let mirror = exchange.features().and_then(|features| features.mirror.as_ref());

@@ -19,6 +19,8 @@ pub(crate) struct Errand {
     pub(crate) head_only: bool,
     /// How long a body may stand still.
     pub(crate) patience: Duration,
+    /// How long it may take, all of it.
+    pub(crate) lifetime: Duration,
 }
 
 /// What came of it: an answer and how long its head says that its body is, or a failure.
@@ -53,7 +55,8 @@ impl Errand {
     pub(crate) fn anew(&self, edge: &Edge, now: Timestamp) -> Self {
         let (a, b) = (edge.senses.randomness.next(), edge.senses.randomness.next());
         let trace = trace::join(&mut HeaderMap::new(), (a, b as u64));
-        Self { id: InvocationId::new(now, b), trace, meter: None, head_only: false, patience: self.patience }
+        let (patience, lifetime) = (self.patience, self.lifetime);
+        Self { id: InvocationId::new(now, b), trace, meter: None, head_only: false, patience, lifetime }
     }
 }
 

@@ -110,6 +110,7 @@ impl Exchange {
             meter: self.meter.clone(),
             head_only: self.method == Method::HEAD,
             patience: self.route().map_or(Duration::ZERO, |route| route.spec.policy.idle),
+            lifetime: self.route().map_or(Duration::ZERO, |route| route.spec.policy.lifetime),
         }
     }
 

@@ -37,9 +37,10 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &HTTP2_SETTINGS, &header::TRANSFER_ENCODING, &header::UPGRADE] {
         headers.remove(name);
     }
-    if let Some(te) = headers.get(header::TE)
-        && !te.as_bytes().eq_ignore_ascii_case(b"trailers")
-    {
+    let mut te = headers.get_all(header::TE).iter();
+    let trailers = te.next().is_none_or(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    // HTTP/2 lets it say nothing else, and that once: a server behind us would call the whole request malformed.
+    if !trailers || te.next().is_some() {
         headers.remove(header::TE);
     }
 }
@@ -100,5 +101,23 @@ mod tests {
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "host", "te", "x-forwarded-for"]);
+    }
+    #[test]
+    fn te_says_trailers_once_or_nothing() {
+        for (lines, stays) in [
+            (&["trailers"][..], true),
+            (&["Trailers"], true),
+            (&["trailers", "gzip"], false),
+            (&["trailers", "trailers"], false),
+            (&["trailers, gzip"], false),
+            (&["gzip"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::TE, line.parse().expect("a value"));
+            }
+            strip(&mut headers);
+            assert_eq!(headers.contains_key(header::TE), stays, "{lines:?}");
+        }
     }
 }

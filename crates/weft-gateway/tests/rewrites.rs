@@ -66,8 +66,24 @@ async fn a_host_alone_leaves_the_path_and_a_path_alone_the_host() {
     let gateway = gateway.serve(local());
     let answer = ask(gateway.address(), "GET /h/x?y", "").await;
     assert!(answer.ends_with("\r\n\r\nhttp://b/h/x?y host=b"), "{answer}");
-    let answer = ask(gateway.address(), "GET /p//x?y", "").await;
-    assert!(answer.ends_with("\r\n\r\nhttp://shop.example/x?y host=shop.example"), "{answer}");
+    let answer = ask(gateway.address(), "GET /p/x//y?y", "").await;
+    assert!(answer.ends_with("\r\n\r\nhttp://shop.example/x//y?y host=shop.example"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_a_rewrite_cannot_lead_to_is_refused_and_not_led_elsewhere() {
+    let features =
+        |path: &str| Features { rewrite: Some(Rewrite { path: Some(path.into()), host: None }), ..Features::default() };
+    let routes = vec![spec("/api/*", features("/*")), spec("/u/:name/*", features("/tenants/:name/*"))];
+    let gateway = Gateway::new(mirror(), table(routes)).serve(local());
+    // `/api/admin/*` may have a guard of its own, which such a path would step around.
+    for path in ["/api//admin/users", "/api///admin"] {
+        let answer = ask(gateway.address(), &format!("GET {path}"), "").await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("weft-error: bad-path\r\n"), "{answer}");
+    }
+    // Each is three bytes longer where it is led to.
+    let answer = ask(gateway.address(), &format!("GET /u/{}/a", "!".repeat(22_000)), "").await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("weft-error: bad-path\r\n"), "{answer}");
 }
 
 #[tokio::test]

@@ -42,10 +42,16 @@ pub struct Client {
     pub secure: bool,
 }
 
-/// Whether a header says who is calling, in any of the words that are in use.
+/// Whether a header says who is calling, in any of the words that are in use. Also where `_` stands for `-`: CGI and
+/// what descends from it read that as the same name.
 pub fn speaks_of_clients(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
+    let name = name.as_str().as_bytes();
+    let dash = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+    let begins = |with: &str| name.len() >= with.len() && with.bytes().eq(name[..with.len()].iter().map(dash));
+    match name.first() {
+        Some(b'x') => begins("x-forwarded-") || (name.len() == "x-real-ip".len() && begins("x-real-ip")),
+        _ => name == b"forwarded",
+    }
 }
 
 impl Forwarding {

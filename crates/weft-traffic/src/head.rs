@@ -37,9 +37,19 @@ pub struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Fills a redirect's or rewrite's `to`: `/:name` segments by parameters (encoded again), a final `*` by the rest.
+    /// Fills a redirect's `to`: `/:name` segments by parameters (encoded again), a final `*` by the rest.
     /// A path stays one: whatever the rest begins with, no `//` comes first, after which a browser reads a host.
     pub fn location(&self, to: &str) -> String {
+        let mut out = self.filled(to);
+        if to.starts_with('/') {
+            let slashes = out.bytes().take_while(|b| *b == b'/').count();
+            out.drain(1..slashes);
+        }
+        out
+    }
+
+    /// A template with its parameters and rest, as they are.
+    pub(crate) fn filled(&self, to: &str) -> String {
         let mut out = String::with_capacity(to.len() + self.rest.len());
         let (path, tail) = template(to);
         for (i, segment) in path.split('/').enumerate() {
@@ -51,10 +61,6 @@ impl Found<'_> {
                 None if segment == "*" && self.route.has_rest() => out.push_str(self.rest),
                 None => out.push_str(segment),
             }
-        }
-        if to.starts_with('/') {
-            let slashes = out.bytes().take_while(|b| *b == b'/').count();
-            out.drain(1..slashes);
         }
         out.push_str(tail);
         out

@@ -4,6 +4,9 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+/// Of an IPv4 address that is written as an IPv6 one, what comes before it.
+const MAPPED_BITS: u8 = 96;
+
 /// A network: `10.0.0.0/8`, `fd00::/8`. A bare address is a network of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -19,6 +22,10 @@ pub enum NetworkError {
     Address,
     #[error("the prefix length is a number from 0 to {0}")]
     Bits(u8),
+    #[error(
+        "an IPv4 network in an IPv6 one has a prefix length from 96 to 128: write it as IPv4, such as `10.0.0.0/8`"
+    )]
+    Mapped,
 }
 
 impl Network {
@@ -51,9 +58,13 @@ impl FromStr for Network {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let Ok(address) = address.parse::<IpAddr>() else { return Err(NetworkError::Address) };
         let most = if address.is_ipv4() { 32 } else { 128 };
-        match bits.map_or(Ok(most), str::parse) {
-            Ok(bits) if bits <= most => Ok(Self { address, bits }),
-            _ => Err(NetworkError::Bits(most)),
+        let bits = bits.map_or(Ok(most), str::parse).ok().filter(|bits| *bits <= most);
+        let bits = bits.ok_or(NetworkError::Bits(most))?;
+        // Addresses are compared as what they are, so that a network of them must be what it is too.
+        match address.to_canonical() {
+            v4 if v4 != address && bits >= MAPPED_BITS => Ok(Self { address: v4, bits: bits - MAPPED_BITS }),
+            v4 if v4 != address => Err(NetworkError::Mapped),
+            address => Ok(Self { address, bits }),
         }
     }
 }
@@ -144,12 +155,27 @@ mod tests {
             ("192.0.2.1", "::ffff:192.0.2.1", true),
             ("fd00::/8", "fdff::1", true),
             ("2001:db8::/127", "2001:db8::2", false),
+            ("::ffff:10.0.0.0/104", "10.9.9.9", true),
+            ("::ffff:10.0.0.0/104", "::ffff:10.9.9.9", true),
+            ("::ffff:10.0.0.0/104", "11.0.0.0", false),
+            ("::ffff:192.0.2.1", "192.0.2.1", true),
         ] {
             let address: IpAddr = address.parse().expect(address);
             assert_eq!(network.parse::<Network>().expect(network).contains(address), is, "{network} {address}");
             assert_eq!(networks(&[network]).contains(address), is, "{network} {address}");
         }
-        for bad in ["", "10.0.0.0/33", "a/8", "::/129", "1.2.3.4/-1", "10.0.0/8", "1.2.3.4/", "1.2.3.4/8/8"] {
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "a/8",
+            "::/129",
+            "1.2.3.4/-1",
+            "10.0.0/8",
+            "1.2.3.4/",
+            "1.2.3.4/8/8",
+            "::ffff:0.0.0.0/95",
+            "::ffff:1.2.3.4/129",
+        ] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
     }

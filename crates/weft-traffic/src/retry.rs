@@ -83,7 +83,8 @@ impl Ended {
         match (fault.ran, fault.retry) {
             // Its code says `Retry::No` because the caller cannot know; here idempotence is known.
             (Ran::Maybe, _) if fault.code == code::UNKNOWN_OUTCOME => Self::Lost(Retry::Now),
-            _ if fault.code == code::DEADLINE_EXCEEDED => Self::Final,
+            // The call's time is over, or that of its body: there is nothing to send again.
+            _ if matches!(fault.code, code::DEADLINE_EXCEEDED | code::REQUEST_TIMEOUT) => Self::Final,
             (_, Retry::No) | (Ran::Yes, _) => Self::Final,
             (Ran::No, retry) => Self::NotRun(retry),
             (Ran::Maybe, retry) => Self::Lost(retry),

@@ -147,10 +147,16 @@ fn stripping_leaves_nothing_and_takes_nothing_else() {
         ("x-forwarded-for", "2"),
         ("forwarded", "a"),
         ("x-real-ip", "a"),
+        ("x_forwarded_for", "1"),
+        ("x-forwarded_proto", "1"),
+        ("x_forwarded-anything", "1"),
+        ("x_real_ip", "a"),
         ("x-a", "1"),
+        ("x-real-ips", "1"),
+        ("x-forwarded", "1"),
     ]);
     strip(&mut all);
-    assert_eq!(all, headers(&[("x-a", "1")]));
+    assert_eq!(all, headers(&[("x-a", "1"), ("x-real-ips", "1"), ("x-forwarded", "1")]));
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! The head that is sent on: nothing of the last hop, and who asked, as the connection says and not as the client does.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header, request::Parts, uri::Scheme};
-use weft_traffic::{UpstreamAddress, Wire};
+use weft_traffic::{UpstreamAddress, Wire, forwarded};
 use weft_types::{ClientAddress, Trace, Upgrade};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -42,7 +42,7 @@ impl Head {
         let host = headers.remove(header::HOST);
         // Without it a gateway that knows its proxies has said in the headers who is calling.
         if let Some(client) = extensions.get::<ClientAddress>() {
-            forget_claims(&mut headers);
+            forwarded::strip(&mut headers);
             set(&mut headers, FORWARDED_FOR, Some(&client.0.ip().to_canonical().to_string()));
             set(&mut headers, FORWARDED_PROTO, uri.scheme_str());
             let written = host.as_ref().and_then(|host| host.to_str().ok());
@@ -85,9 +85,15 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     for name in ONE_HOP {
         headers.remove(name);
     }
-    if headers.get(header::TE).is_some_and(|te| !te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
+    if !only_trailers(headers) {
         headers.remove(header::TE);
     }
+}
+
+/// Whether `TE` says nothing, or `trailers` once and nothing else: all that HTTP/2 lets it say (RFC 9113, 8.2.2).
+fn only_trailers(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::TE).iter();
+    lines.next().is_none_or(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) && lines.next().is_none()
 }
 
 /// Removes what a trailer may not say (RFC 9110, 6.5.1).
@@ -95,17 +101,6 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     strip(trailers);
     for name in [header::CONTENT_LENGTH, header::HOST, header::TE, header::TRAILER, header::SET_COOKIE] {
         trailers.remove(name);
-    }
-}
-
-/// What a client may say of itself, and nobody should believe.
-fn forget_claims(headers: &mut HeaderMap) {
-    let claims = headers.keys().filter(|name| {
-        let name = name.as_str();
-        name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
-    });
-    for name in claims.cloned().collect::<Vec<_>>() {
-        headers.remove(name);
     }
 }
 
@@ -134,8 +129,11 @@ mod tests {
             .header("x-forwarded-port", "1")
             .header("forwarded", "for=6.6.6.6")
             .header("x-real-ip", "6.6.6.6")
+            .header("x_forwarded_for", "6.6.6.6")
+            .header("x_real_ip", "6.6.6.6")
             .header("via", "1.0 them")
             .header("content-length", "3")
+            .header("te", "trailers")
             .header("te", "gzip")
             .header("traceparent", "junk")
             .header("tracestate", "junk")

@@ -22,6 +22,8 @@ pub(crate) struct Replay(Arc<Mutex<Shared>>);
 struct Shared {
     body: Body,
     over: bool,
+    /// Whoever asked was last asked for more, and had none: the call waits for them, and not for the upstream.
+    waiting: bool,
     held: Vec<Held>,
     /// What is held, in bytes; `None`: more was read than may be held, or nobody will ask again.
     bytes: Option<u64>,
@@ -65,7 +67,14 @@ impl Held {
 
 impl Replay {
     pub(crate) fn new(body: Body) -> Self {
-        Self(Arc::new(Mutex::new(Shared { body, over: false, held: Vec::new(), bytes: Some(0), copy: 0 })))
+        Self(Arc::new(Mutex::new(Shared {
+            body,
+            over: false,
+            waiting: false,
+            held: Vec::new(),
+            bytes: Some(0),
+            copy: 0,
+        })))
     }
 
     /// The body from its beginning, for one more try.
@@ -113,6 +122,27 @@ pub(crate) struct Copy {
     at: usize,
 }
 
+impl Copy {
+    /// To ask about it when it has been given away.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch { shared: Arc::clone(&self.shared), copy: self.copy }
+    }
+}
+
+/// What may be known of a copy by whoever does not read it.
+pub(crate) struct Watch {
+    shared: Arc<Mutex<Shared>>,
+    copy: u32,
+}
+
+impl Watch {
+    /// Whether what is missing is what the client has not sent yet.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        let shared = self.shared.lock();
+        shared.copy == self.copy && shared.waiting
+    }
+}
+
 impl HttpBody for Copy {
     type Data = Bytes;
     type Error = Fault;
@@ -132,6 +162,7 @@ impl HttpBody for Copy {
             return Poll::Ready(None);
         }
         let polled = Pin::new(&mut shared.body).poll_frame(cx);
+        shared.waiting = polled.is_pending();
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 shared.keep(frame);

@@ -262,6 +262,7 @@ impl Upstream {
     ) -> Result<Response<Incoming>, Fault> {
         let internal = || Fault::new(code::INTERNAL, Ran::No);
         let to = self.endpoints.get(&flight.address).ok_or_else(internal)?;
+        let upload = body.watch();
         let mut request = asked.head.request(to, trace, body).map_err(|error| internal().source(error))?;
         let flood = Arc::new(Notify::new());
         let (seen, full) = (AtomicUsize::new(0), Arc::clone(&flood));
@@ -276,6 +277,10 @@ impl Upstream {
             () = flood.notified() => Err(error::bad("it sent informational responses without end")),
             done = timeout_at(asked.until, sent) => match done {
                 Ok(done) => done.map_err(error::of_request),
+                // Anybody may be slow to send: that must not count against the upstream.
+                Err(_) if upload.waits_for_client() => {
+                    Err(Fault::new(code::REQUEST_TIMEOUT, Ran::Maybe).detail("the request's body did not arrive"))
+                }
                 Err(_) => Err(Fault::new(code::DEADLINE_EXCEEDED, Ran::Maybe).detail("the upstream did not answer")),
             },
         }

@@ -20,6 +20,11 @@ fn post() -> http::Request<weft_types::Body> {
     request("POST", "/", weft_types::full("order"))
 }
 
+/// A body of which nothing ever comes.
+fn stalled() -> weft_types::Body {
+    weft_types::Body::new(http_body_util::StreamBody::new(futures_util::stream::pending()))
+}
+
 #[tokio::test]
 async fn an_answer_passes_as_it_is_whatever_its_status() {
     for status in [200, 404, 418, 500] {
@@ -65,6 +70,35 @@ async fn who_never_answers_is_given_up_at_the_deadline() {
     let fault = fault(outcome);
     assert_eq!((fault.code, fault.ran), (code::DEADLINE_EXCEEDED, Ran::Maybe));
     assert_eq!(raw.seen(), 1, "what was too slow is not asked again");
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_its_upload_says_nothing_of_the_upstream() {
+    let arrived = Arc::new(tokio::sync::Notify::new());
+    let told = Arc::clone(&arrived);
+    let raw = Raw::new(move |mut stream| {
+        let told = Arc::clone(&told);
+        async move {
+            head(&mut stream).await;
+            told.notify_one();
+            std::future::pending().await
+        }
+    })
+    .await;
+    let upstream = upstream(&[raw.url()]);
+    // A PUT may be repeated: but what did not arrive cannot be.
+    let call = call(&upstream, request("PUT", "/", stalled()));
+    let stall = async {
+        arrived.notified().await;
+        // From here on time passes as soon as there is nothing else to do.
+        tokio::time::pause();
+    };
+    let (outcome, ()) = tokio::join!(call, stall);
+    assert_eq!(outcome.class, Class::CallerFault);
+    let fault = fault(outcome);
+    assert_eq!((fault.code, fault.ran), (code::REQUEST_TIMEOUT, Ran::Maybe));
+    let status = upstream.status();
+    assert_eq!((raw.seen(), status.breaker.expect("a breaker").consecutive), (1, 0));
 }
 
 #[tokio::test]

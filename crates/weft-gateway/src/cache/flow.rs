@@ -124,7 +124,7 @@ impl Work {
                 return Done::Past("fwd=miss; detail=range");
             }
             let learned = cache.store.learned(&call.key);
-            let guard = match cache.turn(&call.key, self.values(headers, &learned), now) {
+            let guard = match cache.turn(&call.key, call.asked.personal, self.values(headers, &learned), now) {
                 Turn::Wait(mut asked) if waits < WAITS_MAX => {
                     waits += 1;
                     let left = call.deadline.since(now).max(Duration::from_millis(1));
@@ -151,7 +151,8 @@ impl Work {
         let cache = &self.edge.cache;
         let Ok(place) = Arc::clone(&cache.behind).try_acquire_owned() else { return };
         let (now, learned) = (self.now(), cache.store.learned(&call.key));
-        let Turn::Mine(guard) = cache.turn(&call.key, self.values(&call.parts.headers, &learned), now) else { return };
+        let values = self.values(&call.parts.headers, &learned);
+        let Turn::Mine(guard) = cache.turn(&call.key, call.asked.personal, values, now) else { return };
         let timeout = call.deadline.since(now);
         let call = Call { deadline: now.saturating_add(timeout), ..call.again() };
         let work = Work {
@@ -256,8 +257,9 @@ impl Work {
             Err(reason) => return self.plain(call, response, owed, class, why, reason),
         };
         let (mut head, body) = response.into_parts();
-        let collected = tokio::time::timeout(self.errand.patience, collect(body, length, options.body_max)).await;
-        let body = match collected.unwrap_or_else(|_| Err(Fault::new(code::IDLE_TIMEOUT, Ran::Yes))) {
+        let collected = collect(body, length, options.body_max, self.errand.patience);
+        let collected = tokio::time::timeout(self.errand.lifetime, collected).await;
+        let body = match collected.unwrap_or_else(|_| Err(Fault::new(code::LIFETIME_EXCEEDED, Ran::Yes))) {
             Ok(Collected::Whole(body)) => body,
             Ok(Collected::Other(body, reason)) => {
                 return self.plain(call, Response::from_parts(head, body), owed, class, why, reason);
@@ -291,9 +293,11 @@ impl Work {
         reason: &str,
     ) -> Got {
         let store = &self.edge.cache.store;
-        store.pass(&call.key, self.now());
-        // What was kept is no longer what there is, unless this is only a failure.
-        if !failed(response.status())
+        store.pass(&call.key, call.asked.personal, self.now());
+        // What was kept is no longer what there is, unless this is only a failure. What somebody was told who may have
+        // made up their credentials says nothing of what everybody else is given.
+        if !call.asked.personal
+            && !failed(response.status())
             && let Some(old) = store.find(&call.key, &call.parts.headers)
         {
             store.remove(&old);
@@ -324,7 +328,9 @@ impl Work {
             }
             // It says now that it may not be kept: this reader has it still.
             Err(_) => {
-                self.edge.cache.store.remove(old);
+                if !call.asked.personal {
+                    self.edge.cache.store.remove(old);
+                }
                 return Some(Arc::new(old.renewed(old.stored.clone(), headers)));
             }
         };
@@ -433,12 +439,13 @@ enum Collected {
     Other(Body, &'static str),
 }
 
-/// Reads a body, which must be as long as was said, up to the most that may be kept.
-async fn collect(mut body: Body, length: Option<u64>, most: u64) -> Result<Collected, Fault> {
+/// Reads a body, which must be as long as was said, up to the most that may be kept. `patience`: for each frame.
+async fn collect(mut body: Body, length: Option<u64>, most: u64, patience: Duration) -> Result<Collected, Fault> {
     let wrong =
         || Fault::new(code::GUEST_BODY_FAILED, Ran::Yes).detail("the body is not as long as its content-length");
     let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
+    let idle = |_| Fault::new(code::IDLE_TIMEOUT, Ran::Yes);
+    while let Some(frame) = tokio::time::timeout(patience, body.frame()).await.map_err(idle)? {
         match frame?.into_data() {
             Ok(data) if all.is_empty() => all = data.try_into_mut().unwrap_or_else(|data| data[..].into()),
             Ok(data) => all.extend_from_slice(&data),
@@ -462,4 +469,31 @@ async fn collect(mut body: Body, length: Option<u64>, most: u64) -> Result<Colle
 fn chained(read: Bytes, frame: Option<Frame<Bytes>>, rest: Body) -> Body {
     let first = futures_util::stream::iter([Some(Frame::data(read)), frame].into_iter().flatten().map(Ok));
     Body::new(StreamBody::new(first.chain(BodyStream::new(rest))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// `n` frames of a byte, so long after each other.
+    fn slow(n: u64, pause: Duration) -> Body {
+        let frames = futures_util::stream::iter(0..n).then(move |_| async move {
+            tokio::time::sleep(pause).await;
+            Ok(Frame::data(Bytes::from_static(b"x")))
+        });
+        Body::new(StreamBody::new(frames))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_is_for_each_frame_and_not_for_the_whole_body() {
+        match collect(slow(5, PATIENCE * 2 / 3), None, 10, PATIENCE).await {
+            Ok(Collected::Whole(body)) => assert_eq!(body, "xxxxx"),
+            Ok(Collected::Other(_, why)) => panic!("not whole: {why}"),
+            Err(fault) => panic!("{fault:?}"),
+        }
+        let Err(fault) = collect(slow(1, PATIENCE * 2), None, 10, PATIENCE).await else { panic!("it stood still") };
+        assert_eq!(fault.code, code::IDLE_TIMEOUT);
+    }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use weft_traffic::cache::{Stored, part};
@@ -58,6 +58,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Copies what it keeps: both come as slices of larger buffers, which would be held for as long as it is.
     pub(super) fn new(
         key: Key,
         values: Values,
@@ -66,13 +67,14 @@ impl Entry {
         headers: HeaderMap,
         body: Bytes,
     ) -> Self {
+        let (headers, body) = (owned(headers), Bytes::copy_from_slice(&body));
         Self { id: 0, key, values, stored, status, headers, body }
     }
 
     /// The same with what it has been found to be now.
     pub(super) fn renewed(&self, stored: Stored, headers: HeaderMap) -> Self {
         let (key, values, body) = (self.key.clone(), self.values.clone(), self.body.clone());
-        Self { id: 0, key, values, stored, status: self.status, headers, body }
+        Self { id: 0, key, values, stored, status: self.status, headers: owned(headers), body }
     }
 
     fn bytes(&self) -> u64 {
@@ -85,6 +87,17 @@ impl Entry {
     fn answers(&self, key: &Key, request: &HeaderMap) -> bool {
         self.key == *key && self.values.iter().all(|(name, value)| part(request, name) == *value)
     }
+}
+
+/// The same headers, in memory of their own.
+fn owned(mut headers: HeaderMap) -> HeaderMap {
+    for value in headers.values_mut() {
+        if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
+            own.set_sensitive(value.is_sensitive());
+            *value = own;
+        }
+    }
+    headers
 }
 
 pub(super) struct Store {
@@ -193,7 +206,9 @@ impl Store {
         let mut inner = self.inner.lock();
         entry.id = inner.next();
         let entry = Arc::new(entry);
-        inner.passes.remove(&self.hash.hash_one(&entry.key));
+        for personal in [false, true] {
+            inner.passes.remove(&self.hash.hash_one((&entry.key, personal)));
+        }
         let old = inner.entries.get(&entry.key.uri).into_iter().flatten();
         let old: Vec<Arc<Entry>> = old.filter(|old| old.answers(&entry.key, request)).cloned().collect();
         old.iter().for_each(|old| inner.remove(old));
@@ -235,8 +250,9 @@ impl Store {
         }
     }
 
-    /// What is asked for here is not kept: for a while nobody waits for another.
-    pub(super) fn pass(&self, key: &Key, now: Timestamp) {
+    /// What is asked for here is not kept: for a while nobody waits for another. `personal`: by those who say who they
+    /// are, which says nothing of all others.
+    pub(super) fn pass(&self, key: &Key, personal: bool, now: Timestamp) {
         let mut inner = self.inner.lock();
         if inner.passes.len() >= PASSES_MAX {
             inner.passes.retain(|_, until| *until > now);
@@ -245,7 +261,7 @@ impl Store {
         if inner.passes.len() >= PASSES_MAX {
             inner.passes.clear();
         }
-        inner.passes.insert(self.hash.hash_one(key), now.saturating_add(PASSES));
+        inner.passes.insert(self.hash.hash_one((key, personal)), now.saturating_add(PASSES));
     }
 
     #[cfg(test)]
@@ -256,10 +272,10 @@ impl Store {
 
 impl super::Cache {
     /// Whose turn it is to ask. `values`: of all that whoever answers is shown.
-    pub(super) fn turn(self: &Arc<Self>, key: &Key, values: Values, now: Timestamp) -> Turn {
+    pub(super) fn turn(self: &Arc<Self>, key: &Key, personal: bool, values: Values, now: Timestamp) -> Turn {
         self.store.used.store(true, Relaxed);
         let mut inner = self.store.inner.lock();
-        if inner.passes.get(&self.store.hash.hash_one(key)).is_some_and(|until| *until > now) {
+        if inner.passes.get(&self.store.hash.hash_one((key, personal))).is_some_and(|until| *until > now) {
             return Turn::Each;
         }
         let what = (key.clone(), values);
@@ -374,6 +390,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_holds_no_more_than_itself() {
+        let (block, now) = (Bytes::from(vec![b'x'; 64 << 10]), Timestamp::from_millis(1_700_000_000_000));
+        let headers = || {
+            let value = HeaderValue::from_maybe_shared(block.slice(20..30)).expect("a value");
+            HeaderMap::from_iter([(header::ETAG, value)])
+        };
+        let asked = Asked::default();
+        let stored = options().keep(&asked, StatusCode::OK, &HeaderMap::new(), now, now).expect("kept");
+        let again = stored.clone();
+        let entry = Entry::new(key("/a", "p"), Vec::new(), stored, StatusCode::OK, headers(), block.slice(..10));
+        let renewed = entry.renewed(again, headers());
+        assert!(block.is_unique(), "a buffer is held by {entry:?} or {renewed:?}");
+        assert_eq!(renewed.body, "xxxxxxxxxx");
+        assert_eq!(renewed.headers[header::ETAG], "xxxxxxxxxx");
+    }
+
+    #[test]
     fn what_was_not_read_for_longest_goes_first_of_the_route_that_has_most() {
         let store = Store::new(10_000);
         for uri in ["/a", "/b", "/c"] {
@@ -422,19 +455,19 @@ mod tests {
     fn one_asks_and_the_others_wait_until_it_is_done() {
         let cache = Arc::new(super::super::Cache::new(1000));
         let now = Timestamp::from_millis(1);
-        let Turn::Mine(guard) = cache.turn(&key("/a", "p"), Vec::new(), now) else { panic!("the first") };
-        let Turn::Wait(mut waiting) = cache.turn(&key("/a", "p"), Vec::new(), now) else { panic!("the second") };
-        assert!(matches!(cache.turn(&key("/b", "p"), Vec::new(), now), Turn::Mine(_)));
+        let Turn::Mine(guard) = cache.turn(&key("/a", "p"), false, Vec::new(), now) else { panic!("the first") };
+        let Turn::Wait(mut waiting) = cache.turn(&key("/a", "p"), false, Vec::new(), now) else { panic!("the second") };
+        assert!(matches!(cache.turn(&key("/b", "p"), false, Vec::new(), now), Turn::Mine(_)));
         assert!(waiting.has_changed().is_ok());
         cache.store.forget("/a");
         assert!(guard.is_spoiled());
         drop(guard);
         assert!(waiting.has_changed().is_err());
         assert!(futures_util::FutureExt::now_or_never(waiting.changed()).is_some_and(|closed| closed.is_err()));
-        assert!(matches!(cache.turn(&key("/a", "p"), Vec::new(), now), Turn::Mine(_)));
-        cache.store.pass(&key("/a", "p"), now);
-        assert!(matches!(cache.turn(&key("/a", "p"), Vec::new(), now), Turn::Each));
+        assert!(matches!(cache.turn(&key("/a", "p"), false, Vec::new(), now), Turn::Mine(_)));
+        cache.store.pass(&key("/a", "p"), false, now);
+        assert!(matches!(cache.turn(&key("/a", "p"), false, Vec::new(), now), Turn::Each));
         let later = now.saturating_add(PASSES);
-        assert!(matches!(cache.turn(&key("/a", "p"), Vec::new(), later), Turn::Mine(_)));
+        assert!(matches!(cache.turn(&key("/a", "p"), false, Vec::new(), later), Turn::Mine(_)));
     }
 }

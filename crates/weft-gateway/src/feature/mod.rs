@@ -14,7 +14,7 @@ mod cors;
 use http::{Method, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use http_body::Body as _;
 use weft_traffic::{
-    Found,
+    Found, Miss,
     feature::{
         Compression, Features,
         compression::{self, Coding},
@@ -54,8 +54,9 @@ pub(crate) fn arrive(features: &Features, parts: &Parts) -> Option<Box<Asked>> {
 }
 
 /// The path that whoever answers sees, where it is another one.
-pub(crate) fn rewrite(found: &Found<'_>, query: Option<&str>) -> Option<PathAndQuery> {
-    found.route.spec.features.as_ref()?.rewrite.as_ref()?.target(found, query)
+pub(crate) fn rewrite(found: &Found<'_>, query: Option<&str>) -> Result<Option<PathAndQuery>, Miss> {
+    let rewrite = found.route.spec.features.as_ref().and_then(|features| features.rewrite.as_ref());
+    rewrite.map_or(Ok(None), |rewrite| rewrite.target(found, query))
 }
 
 /// Leads a request to where it goes. Its URI is absolute.

@@ -144,10 +144,26 @@ async fn who_asks_is_answered_with_what_is_for_everybody_alone() {
     }
     assert_eq!(site.get("/own", "").await.body, "answer 3", "and nobody else is given it");
     assert_eq!(site.get("/own", token).await.body, "answer 4", "nor is it given what was for nobody");
+    let kept = site.get("/own", "").await;
+    assert_eq!((&*kept.body, site.calls()), ("answer 3", 4), "which nobody takes away by saying who they are");
     assert_eq!(site.get("/all", token).await.body, "answer 5");
     assert!(site.last().contains_key("authorization") && !site.last().contains_key("x-evil"));
     assert_eq!(site.get("/all", "").await.body, "answer 5");
     assert_eq!(site.get("/all", "Authorization: Bearer b\r\n").await.body, "answer 5");
+}
+
+#[tokio::test]
+async fn made_up_credentials_take_nothing_away_that_is_for_everybody() {
+    let site = Site::new(vec![spec("/*", options())], |request, n| {
+        let mut response = answer(&[("cache-control", "public, max-age=60")], n)?;
+        if request.headers().contains_key("authorization") {
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+        }
+        Ok(response)
+    });
+    assert_eq!(site.get("/all", "").await.body, "answer 1");
+    assert_eq!(site.get("/all", "Authorization: x\r\nCache-Control: no-cache\r\n").await.status, 401);
+    assert_eq!(site.get("/all", "").await.body, "answer 1");
 }
 
 #[tokio::test]

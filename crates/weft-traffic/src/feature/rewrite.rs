@@ -7,7 +7,7 @@ use http::{
     uri::{Authority, PathAndQuery},
 };
 
-use crate::Found;
+use crate::{Found, Miss};
 
 /// Another path, another host, or both. The query always stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +36,22 @@ impl HostName {
 
 impl Rewrite {
     /// The path and query of a request that was found so. `None`: they stay as they are.
-    pub fn target(&self, found: &Found<'_>, query: Option<&str>) -> Option<PathAndQuery> {
-        let mut target = found.location(self.path.as_deref()?);
+    ///
+    /// Refused as a bad path: what would begin with `//`, and what is too long for a path. A callee that reads `//a` as
+    /// `/a` would be asked for what may be behind another route, with a guard of its own.
+    pub fn target(&self, found: &Found<'_>, query: Option<&str>) -> Result<Option<PathAndQuery>, Miss> {
+        let Some(template) = self.path.as_deref() else { return Ok(None) };
+        let mut target = found.filled(template);
+        if target.starts_with("//") {
+            return Err(Miss::BadPath { reason: "the rewritten path begins with `//`" });
+        }
         if let Some(query) = query {
             target.push('?');
             target.push_str(query);
         }
-        // What a client sent is checked, and the template too; together they are a path again.
-        PathAndQuery::try_from(target).ok()
+        // What a client sent is checked, and the template too; together they are a path again, if it is not too long.
+        let bad = |_| Miss::BadPath { reason: "the rewritten path is too long" };
+        PathAndQuery::try_from(target).map(Some).map_err(bad)
     }
 }
 
