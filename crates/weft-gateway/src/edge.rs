@@ -277,6 +277,7 @@ impl Edge {
                     self.introduce(exchange.client, peer, &mut parts);
                 }
                 place(&mut parts, exchange.client, authority);
+                hop::strip_logins(&mut parts.headers);
                 if let Some(features) = exchange.features() {
                     feature::enter(features, rewrite, &mut parts);
                     if let (Some(options), Some(key)) = (&features.cache, key)

@@ -1,6 +1,7 @@
 //! Headers that belong to one hop only, taken off in both directions.
 
 use http::{HeaderMap, HeaderName, header};
+use weft_types::LOGIN_COOKIES;
 
 static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -65,6 +66,34 @@ pub(crate) fn join_crumbs(headers: &mut HeaderMap) {
     }
 }
 
+/// Takes our own cookies away: whoever answers could be somebody else's server, and show them to us again.
+pub(crate) fn strip_logins(headers: &mut HeaderMap) {
+    if !headers.get_all(header::COOKIE).iter().any(|line| pairs(line).any(is_login)) {
+        return;
+    }
+    let mut kept = Vec::new();
+    for line in headers.get_all(header::COOKIE) {
+        let others: Vec<&[u8]> = pairs(line).filter(|pair| !is_login(pair)).collect();
+        if !others.is_empty() {
+            // Parts of a value make a value.
+            kept.extend(http::HeaderValue::from_bytes(&others.join(&b"; "[..])));
+        }
+    }
+    headers.remove(header::COOKIE);
+    for line in kept {
+        headers.append(header::COOKIE, line);
+    }
+}
+
+fn pairs(line: &http::HeaderValue) -> impl Iterator<Item = &[u8]> {
+    line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
+}
+
+fn is_login(pair: &[u8]) -> bool {
+    let name = pair.strip_prefix(b"__Host-").unwrap_or(pair);
+    LOGIN_COOKIES.iter().any(|ours| name.starts_with(ours.as_bytes()))
+}
+
 fn named(headers: &mut HeaderMap) {
     let value = |value: &http::HeaderValue| value.to_str().map(str::to_owned).unwrap_or_default();
     let lines: Vec<String> = headers.get_all(header::CONNECTION).iter().map(value).collect();
@@ -119,5 +148,23 @@ mod tests {
             strip(&mut headers);
             assert_eq!(headers.contains_key(header::TE), stays, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn our_own_cookies_go_and_those_of_others_stay() {
+        let left = |lines: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::COOKIE, http::HeaderValue::from_bytes(line).expect("a value"));
+            }
+            strip_logins(&mut headers);
+            headers.get_all(header::COOKIE).iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>()
+        };
+        let mixed = b"a=1; __Host-weft-session-staff=x;weft-login-staff-0a=y; b=caf\xe9";
+        assert_eq!(left(&[mixed, b"weft-session-s=z", b"c=2"]), [&b"a=1; b=caf\xe9"[..], b"c=2"]);
+        assert!(left(&[b"weft-session-staff=x"]).is_empty());
+        let others: [&[u8]; 2] = [b"a=1;b=weft-session-x;; weft-split=1", b"my-weft-login-x=1"];
+        assert_eq!(left(&others), others, "as they were sent");
+        assert!(left(&[]).is_empty());
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 /// With the prefix by which browsers hold cookies to one host, TLS and all paths: nobody else's page can set it.
 pub(crate) fn named(name: &str, secure: bool) -> String {
     let prefix = if secure { "__Host-" } else { "" };
-    format!("{prefix}weft-{name}")
+    format!("{prefix}{name}")
 }
 
 /// `None`: it is not there, or there twice, of which one is somebody else's.
@@ -25,8 +25,11 @@ pub(crate) fn beginning<'a>(headers: &'a HeaderMap, prefix: &str) -> impl Iterat
 }
 
 fn all(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(';')).map(str::trim)
+    // Others may have set what is no text: that hides no pair but its own.
+    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    lines
+        .flat_map(|line| line.split(|byte| *byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair.trim_ascii()).ok())
 }
 
 /// The value of `Set-Cookie`. Without `value` the browser forgets it.
@@ -50,7 +53,10 @@ mod tests {
         assert_eq!(find(&headers, "weft-y"), Some("4=5"));
         assert_eq!((find(&headers, "a"), find(&headers, "weft-"), find(&headers, "c")), (None, None, None));
         assert_eq!(beginning(&headers, "weft-").collect::<Vec<_>>(), ["weft-x", "weft-y"]);
-        let told = set(&named("s", true), Some("v"), Duration::from_secs(60), true).expect("a value");
+        let mixed = HeaderValue::from_bytes(b"theirs=caf\xe9; weft-z=7;\xff=1").expect("opaque bytes are sent");
+        headers.append(header::COOKIE, mixed);
+        assert_eq!(find(&headers, "weft-z"), Some("7"), "what others set hides nothing");
+        let told = set(&named("weft-s", true), Some("v"), Duration::from_secs(60), true).expect("a value");
         assert_eq!(told, "__Host-weft-s=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
         let told = set("weft-s", None, Duration::from_secs(60), false).expect("a value");
         assert_eq!(told, "weft-s=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");

@@ -138,7 +138,8 @@ fn wrong_of(facts: &Facts, text: &str, expected: &Expect) {
     let faults = Policies::compile(facts, &files).expect_err(text);
     let told = faults.iter().map(|fault| {
         let at = text.get(fault.span.clone()).unwrap_or("?");
-        format!("{} `{}`: {}\n  {}\n", fault.file, at.chars().take(60).collect::<String>(), fault.message, fault.help)
+        let (at, help) = (at.chars().take(60).collect::<String>(), format!("  {}", fault.help));
+        format!("{} `{at}`: {}\n{}\n", fault.file, fault.message, help.trim_end())
     });
     // What is invisible in a policy is not to be so here.
     expected.assert_eq(&told.collect::<String>().replace('\u{202e}', "<RLO>"));

@@ -31,6 +31,8 @@ pub struct CompiledRoute {
     pub(crate) host: HostPattern,
     pub(crate) pattern: Pattern,
     pub(crate) methods: Methods,
+    /// Lies under `/.weft`.
+    pub(crate) reserved: bool,
 }
 
 impl CompiledRoute {
@@ -40,6 +42,11 @@ impl CompiledRoute {
         if let Err(why) = &pattern {
             let help = "a path looks like `/orders`, `/orders/:id` or `/assets/*`";
             wrong.push(bad(&spec, "path", &spec.path, why, help));
+        }
+        let reserved = pattern.as_ref().is_ok_and(Pattern::is_reserved);
+        if reserved && !spec.guard.as_ref().is_some_and(|guard| guard.is_ours()) {
+            let why = "what lies under `/.weft` is answered by weft itself";
+            wrong.push(bad(&spec, "path", &spec.path, why, "choose another first segment"));
         }
         let host = HostPattern::parse(spec.host.as_deref());
         if let Err(why) = &host {
@@ -61,7 +68,7 @@ impl CompiledRoute {
         match (pattern, host) {
             (Ok(pattern), Ok(host)) if wrong.is_empty() => {
                 let methods = Methods::new(&spec.methods);
-                Ok(Self { host, pattern, methods, index, spec })
+                Ok(Self { host, pattern, methods, reserved, index, spec })
             }
             _ => Err(wrong),
         }

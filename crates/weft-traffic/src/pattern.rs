@@ -45,6 +45,11 @@ impl Pattern {
         Ok(Self { parts, rest })
     }
 
+    /// Whether only what weft answers itself may be here.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.parts.first().is_some_and(|part| matches!(part, Part::Literal(text) if **text == *b".weft"))
+    }
+
     pub(crate) fn params(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
             Part::Param(name) => Some(&**name),

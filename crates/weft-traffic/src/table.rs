@@ -93,7 +93,11 @@ impl Table {
 
     fn best(&self, leaf: &[u32], head: &RequestHead<'_>) -> Option<&CompiledRoute> {
         let mut best = None;
+        let reserved = is_reserved(head.path);
         for route in leaf.iter().map(|index| &self.routes[*index as usize]) {
+            if reserved && !route.reserved {
+                continue;
+            }
             let Some(method) = route.methods.rank(head.method) else { continue };
             let rank = (method, route.spec.headers.len());
             if best.is_none_or(|(other, _)| other < rank) && route.headers_match(head) {
@@ -108,6 +112,7 @@ impl Table {
         let mut allow: Vec<Method> = Vec::new();
         self.visit(host, head.path, encoded, &mut |leaf, _| {
             let routes = leaf.iter().map(|index| &self.routes[*index as usize]);
+            let routes = routes.filter(|route| route.reserved || !is_reserved(head.path));
             for route in routes.filter(|route| route.headers_match(head)) {
                 route.methods.list(&mut allow);
             }
@@ -208,6 +213,11 @@ impl Node {
             false => self.literals.get(segment.as_bytes()).copied(),
         }
     }
+}
+
+/// What a login is brought back to is shown to no application, not even by a route that takes any path.
+fn is_reserved(path: &str) -> bool {
+    path.starts_with("/.weft/")
 }
 
 fn too_many(route: &CompiledRoute) -> RouteError {

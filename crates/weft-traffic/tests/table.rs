@@ -280,3 +280,39 @@ fn a_hit_without_parameters_allocates_nothing() {
         assert_eq!(counted.count_total, 0, "{target}");
     }
 }
+
+/// A guard that answers by itself.
+#[derive(Debug)]
+struct Ours;
+
+impl weft_types::Guard for Ours {
+    fn check(&self, _: &weft_types::Presented<'_>, _: weft_types::Timestamp) -> weft_types::Checked {
+        weft_types::Checked::Passed(None)
+    }
+
+    fn is_ours(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn what_is_ours_alone_is_no_applications() {
+    for path in ["/.weft", "/.weft/*", "/.weft/login/staff/callback", "/%2eweft/x"] {
+        let errors = Table::compile(vec![route(1, &format!("GET {path}"))]).expect_err(path);
+        assert!(errors[0].key == "path" && errors[0].message.contains("answered by weft itself"), "{errors:?}");
+    }
+    let ours = RouteSpec { guard: Some(std::sync::Arc::new(Ours)), ..route(9, "GET /.weft/login/staff/*") };
+    // On its own host, by any path, by a parameter: none of them gets what a login is brought back to.
+    let theirs = ["* shop.example/:a/login/staff/callback", "* shop.example/*", "* /*"];
+    let specs = theirs.iter().zip(1..).map(|(text, line)| route(line, text)).chain([ours]).collect();
+    let table = Table::compile(specs).expect("good");
+    let line = |host: &str, path: &str| {
+        let head = RequestHead { host, path, method: &Method::GET, headers: &NO_HEADERS };
+        table.find(&head).map(|found| found.route.spec.place.line)
+    };
+    for host in ["shop.example", "other.example"] {
+        assert_eq!(line(host, "/.weft/login/staff/callback"), Ok(9), "{host}");
+        assert_eq!(line(host, "/.weft/other"), Err(Miss::NoRoute), "{host}");
+    }
+    assert_eq!((line("shop.example", "/x/login/staff/callback"), line("other.example", "/.wefty")), (Ok(1), Ok(3)));
+}

@@ -29,6 +29,10 @@ pub static IDENTITY_HEADERS: [HeaderName; 4] = [
     HeaderName::from_static("weft-auth"),
 ];
 
+/// How the names of our own cookies begin, after `__Host-` where they are secured: credentials that nobody behind the
+/// gateway is shown.
+pub const LOGIN_COOKIES: [&str; 2] = ["weft-session-", "weft-login-"];
+
 /// What a request shows of who sends it.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
@@ -95,4 +99,9 @@ pub struct Denial {
 /// What stands before a route: decides by what a request presents whether it goes on, and as whom.
 pub trait Guard: Send + Sync + fmt::Debug {
     fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Checked;
+
+    /// Whether it answers every request by itself, on a path that applications may not have.
+    fn is_ours(&self) -> bool {
+        false
+    }
 }

@@ -20,7 +20,9 @@ pub use body::{Body, empty, full};
 pub use codes::{CODES, Code, CodeInfo, code};
 pub use fault::{Blame, Fault, Ran, Retry};
 pub use id::{Digest, IdempotencyKey, InvocationId, Key};
-pub use identity::{Answer, Checked, ClientCertificate, Denial, Guard, IDENTITY_HEADERS, Identity, Presented};
+pub use identity::{
+    Answer, Checked, ClientCertificate, Denial, Guard, IDENTITY_HEADERS, Identity, LOGIN_COOKIES, Presented,
+};
 pub use invocation::{
     Caller, Chain, ClientAddress, Context, Event, Invocation, Origin, Payload, Priority, Target, Tenant, Upgrade,
     Values,

@@ -125,6 +125,7 @@ fn is(status: u16, code: &str) -> (u16, String) {
 /// Who the guest was told is calling.
 fn told(response: &Response) -> Vec<&str> {
     assert_eq!(response.status, 200, "{response:?}");
+    assert!(!response.body.contains("weft-session-"), "nobody behind us is shown what we let people in by");
     response.body.lines().filter(|line| line.starts_with("weft-")).collect()
 }
 
@@ -410,7 +411,9 @@ fn a_callback_that_nobody_asked_for_changes_nothing() {
         let home = field(&back, "location").expect("a place");
         assert!(home.starts_with("http://shop.test/"), "{home}");
     }
-    assert_eq!(lured.open("http://shop.test/.weft/login/staff/other").status, 404);
+    for other in ["other", "x/callback", "callback/"] {
+        assert_eq!(lured.open(&format!("http://shop.test/.weft/login/staff/{other}")).status, 404, "{other}");
+    }
     // Tabs that nobody comes back to do not fill the browser.
     for _ in 0..12 {
         begin(&mut browser, &issuer);

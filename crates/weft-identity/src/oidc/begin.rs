@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::ring::digest::{SHA256, digest};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
-use weft_types::{Answer, Presented, Timestamp};
+use weft_types::{Answer, LOGIN_COOKIES, Presented, Timestamp};
 
 use super::{Metadata, Oidc, origin, redirect, with_query};
 use crate::{cookies, form, seal};
@@ -71,6 +71,6 @@ impl Oidc {
     }
 
     fn login_cookies(&self, secure: bool) -> String {
-        cookies::named(&format!("login-{}-", self.auth), secure)
+        cookies::named(&format!("{}{}-", LOGIN_COOKIES[1], self.auth), secure)
     }
 }

@@ -78,8 +78,16 @@ impl Logins {
             all.retain(|_, (_, until)| now < *until);
         }
         let under_way = all.values().filter(|(progress, _)| matches!(progress, Progress::UnderWay)).count();
-        if all.len() >= LOGINS_MAX || under_way >= EXCHANGES_MAX {
+        if under_way >= EXCHANGES_MAX {
             return Entered::Refused(Failed::unavailable("too many logins at once"));
+        }
+        if all.len() >= LOGINS_MAX {
+            // One that is over makes room, so that nobody keeps others out: the provider takes its code once, too.
+            let over = all.iter().filter(|(_, (progress, _))| !matches!(progress, Progress::UnderWay));
+            let oldest = over.min_by_key(|(_, (progress, until))| (matches!(progress, Progress::Done(_)), *until));
+            if let Some(oldest) = oldest.map(|(state, _)| *state) {
+                all.remove(&oldest);
+            }
         }
         all.insert(state, (Progress::UnderWay, now.saturating_add(LOGIN)));
         Entered::First
@@ -99,6 +107,12 @@ impl Oidc {
             Ok(begun) => begun,
             Err(error) => return this.refuse(&error),
         };
+        // What is no code is no end of a login: it must cost nothing, least of all a place among them. Where the
+        // provider is not known yet, the exchange asks again.
+        let names_itself = this.metadata.held(now).is_some_and(|held| held.value.names_itself);
+        if let Err(error) = this.code(query, names_itself) {
+            return this.refuse(&error);
+        }
         let state = cache::hash(begun.state.as_bytes());
         match this.logins.enter(state, now) {
             Entered::Refused(error) => this.refuse(&error),
@@ -172,5 +186,33 @@ impl Oidc {
         }
         let code = only("code")?.filter(|code| (1..=CODE_MAX).contains(&code.len()));
         code.ok_or(Failed::login("there is no code"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(logins: &Logins, nr: usize, millis: u64) -> bool {
+        let state = cache::hash(&nr.to_le_bytes());
+        matches!(logins.enter(state, Timestamp::from_millis(millis)), Entered::First)
+    }
+
+    #[test]
+    fn whoever_ends_logins_in_vain_keeps_nobody_out() {
+        let logins = Logins::default();
+        for nr in 0..LOGINS_MAX + 100 {
+            assert!(enter(&logins, nr, nr as u64), "{nr}");
+            logins.done(&cache::hash(&nr.to_le_bytes()), Err(Failed::login("no")));
+        }
+        assert_eq!(logins.0.lock().len(), LOGINS_MAX);
+        let (first, last) = (100, LOGINS_MAX + 99);
+        assert!(!enter(&logins, first, 0) && !enter(&logins, last, 0), "the newest are the ones that are known");
+        // Those under way are bounded by themselves, and make room for nobody.
+        for nr in 0..EXCHANGES_MAX {
+            assert!(enter(&logins, usize::MAX - nr, 20_000), "{nr}");
+        }
+        assert!(!enter(&logins, usize::MAX - EXCHANGES_MAX, 20_000));
+        assert!(!enter(&logins, usize::MAX, 20_000), "it is under way still");
     }
 }

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use weft_dial::Tls;
-use weft_types::{Answer, Checked, Denial, Guard, Identity, Name, Pending, Presented, Timestamp, code};
+use weft_types::{Answer, Checked, Denial, Guard, Identity, LOGIN_COOKIES, Name, Pending, Presented, Timestamp, code};
 
 use crate::{
     cache::{self, Cache},
@@ -222,7 +222,12 @@ impl Oidc {
     }
 
     fn session_cookie(&self, secure: bool) -> String {
-        cookies::named(&format!("session-{}", self.auth), secure)
+        cookies::named(&format!("{}{}", LOGIN_COOKIES[0], self.auth), secure)
+    }
+
+    /// Which page of this login a whole path names.
+    fn page<'a>(&self, path: &'a str) -> Option<&'a str> {
+        path.strip_prefix(LOGIN_PATH)?.strip_prefix('/')?.strip_prefix(self.auth.as_str())?.strip_prefix('/')
     }
 
     fn callback_uri(&self, presented: &Presented<'_>) -> String {
@@ -235,11 +240,15 @@ pub struct LoginPages(pub Arc<Oidc>);
 
 impl Guard for LoginPages {
     fn check(&self, presented: &Presented<'_>, now: Timestamp) -> Checked {
-        match (presented.uri.path().rsplit('/').next(), presented.method) {
+        match (self.0.page(presented.uri.path()), presented.method) {
             (Some("callback"), &Method::GET) => Oidc::callback(&self.0, presented, now),
             (Some("logout"), &Method::GET | &Method::POST) => self.0.logout(presented, now),
             _ => failed(code::NOT_FOUND, "a login has no such page"),
         }
+    }
+
+    fn is_ours(&self) -> bool {
+        true
     }
 }
 
