@@ -50,6 +50,7 @@ pub mod cache;
 mod chance;
 pub mod codel;
 mod compiled;
+mod disguise;
 mod endpoint;
 mod explain;
 pub mod fault;

@@ -68,7 +68,8 @@ fn check_decoded(segment: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-fn escaped(bytes: &[u8], at: usize) -> Option<u8> {
+/// The byte that the two digits after this place stand for. Only where the place holds `%` are they an escape.
+pub(crate) fn escaped(bytes: &[u8], at: usize) -> Option<u8> {
     let digit = |i: usize| bytes.get(i).and_then(|b| char::from(*b).to_digit(16));
     Some((digit(at + 1)? << 4 | digit(at + 2)?) as u8)
 }

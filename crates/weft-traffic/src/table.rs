@@ -11,7 +11,7 @@ use http::Method;
 use smallvec::SmallVec;
 
 use crate::{
-    CompiledRoute, Found, Miss, Param, RequestHead, RouteError, RouteSpec,
+    CompiledRoute, Found, Miss, Param, RequestHead, RouteError, RouteSpec, disguise,
     host::{Host, HostPattern},
     map::Map,
     path,
@@ -80,15 +80,31 @@ impl Table {
     pub fn find<'a>(&'a self, head: &RequestHead<'a>) -> Result<Found<'a>, Miss> {
         let encoded = path::check(head.path).map_err(|reason| Miss::BadPath { reason })?;
         let host = Host::new(head.host);
+        let Some((route, rest)) = self.pick(&host, head, encoded) else {
+            return Err(self.miss(&host, head, encoded));
+        };
+        if let Some(path) = disguise::plain(head.path, encoded) {
+            let meant = self.pick(&host, &RequestHead { path: &path, ..*head }, encoded);
+            if meant.is_some_and(|(meant, _)| disguise::steps_around(route, meant)) {
+                return Err(Miss::BadPath { reason: "the path may mean one that another route guards" });
+            }
+        }
+        Ok(Found { route, params: params(route, head.path)?, rest })
+    }
+
+    /// The route of a path, and what its `*` matches.
+    fn pick<'a>(
+        &'a self,
+        host: &Host<'_>,
+        head: &RequestHead<'a>,
+        encoded: bool,
+    ) -> Option<(&'a CompiledRoute, &'a str)> {
         let mut won = None;
-        self.visit(&host, head.path, encoded, &mut |leaf, rest| {
+        self.visit(host, head.path, encoded, &mut |leaf, rest| {
             won = self.best(leaf, head).map(|route| (route, rest));
             won.is_some()
         });
-        match won {
-            Some((route, rest)) => Ok(Found { route, params: params(route, head.path)?, rest }),
-            None => Err(self.miss(&host, head, encoded)),
-        }
+        won
     }
 
     fn best(&self, leaf: &[u32], head: &RequestHead<'_>) -> Option<&CompiledRoute> {

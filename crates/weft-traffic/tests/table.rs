@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use common::{method, route};
 use http::{HeaderMap, Method};
 use weft_traffic::{
-    Action, Found, Miss, RequestHead, RouteSpec, Table,
+    Action, Files, Found, Miss, RequestHead, RouteSpec, Table,
     feature::{Features, Rewrite},
+    policy::Auth,
 };
 use weft_types::code;
 
@@ -159,6 +160,46 @@ fn a_rewrite_fits_its_route_and_leads_nowhere_else() {
         let (key, message) = refused(path, to).expect(to);
         assert!(key == "rewrite" && message.contains(why), "{to}: {message}");
     }
+}
+
+#[test]
+fn a_path_that_may_mean_a_guarded_one_is_refused() {
+    let files = |line, text| {
+        let (root, index) = ("/srv".into(), "index.html".into());
+        RouteSpec {
+            action: Action::Files(Files { root, index, fallback: None, cache_control: None }),
+            ..route(line, text)
+        }
+    };
+    let guarded = |line, text| {
+        let mut spec = files(line, text);
+        spec.policy.auth = Auth { any: vec!["staff".into()], ..Auth::default() };
+        spec
+    };
+    let answers = |specs: Vec<RouteSpec>, path: &str| answer(&Table::compile(specs).expect("compiles"), path);
+    let site = || vec![files(1, "* /*"), guarded(2, "* /admin/*"), files(3, "* /open/*")];
+    for path in ["/admin%2Fusers", "/admin%5cusers", "//admin/users", "/%2Fadmin/users", "/open%2F..%2F"] {
+        assert_eq!(answers(site(), &format!("GET {path}")), "bad-path", "{path}");
+    }
+    for (path, line) in [
+        ("/admin/users", "2"),
+        ("/admin/a%2Fb", "2"),
+        ("/admin//b", "2"),
+        ("/open%2Fa", "1"),
+        ("/open//a", "3"),
+        ("/a%2Fb", "1"),
+        ("//", "1"),
+        ("/Admin%2Fa", "1"),
+    ] {
+        assert_eq!(answers(site(), &format!("GET {path}")), line, "{path}");
+    }
+    // Where what is found demands as much, or leads elsewhere, nothing is stepped around.
+    let alike = vec![guarded(1, "* /*"), guarded(2, "* /admin/*")];
+    assert_eq!(answers(alike, "GET //admin/users"), "1");
+    let elsewhere = vec![route(1, "* /*"), guarded(2, "* /admin/*")];
+    assert_eq!(answers(elsewhere, "GET //admin/users"), "1");
+    let other_method = vec![files(1, "* /*"), guarded(2, "POST /admin/*")];
+    assert_eq!(answers(other_method, "GET //admin/users"), "1");
 }
 
 fn errors(specs: Vec<RouteSpec>) -> Vec<String> {

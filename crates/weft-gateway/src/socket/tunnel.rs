@@ -195,10 +195,11 @@ mod tests {
 
     const LIMITS: Limits = Limits { idle: Duration::from_secs(60), lifetime: Duration::from_secs(600) };
 
+    /// How a tunnel ends.
+    type Ends = tokio::task::JoinHandle<(Option<Code>, (u64, u64))>;
+
     /// Both far ends of a tunnel, and how it ends.
-    fn tunnel(
-        early: &'static [u8],
-    ) -> (DuplexStream, DuplexStream, Arc<Pulse>, tokio::task::JoinHandle<(Option<Code>, (u64, u64))>) {
+    fn tunnel(early: &'static [u8]) -> (DuplexStream, DuplexStream, Arc<Pulse>, Ends) {
         let (client, ours) = duplex(64);
         let (theirs, service) = duplex(64);
         let pulse = Arc::new(Pulse::new(Arc::new(SystemClock::new())));

@@ -30,6 +30,15 @@ impl Auth {
     pub fn asks(&self) -> bool {
         self.authenticates() || self.ruled
     }
+
+    /// Whether some who may call by `other` may not by this.
+    pub(crate) fn demands_more(&self, other: &Self) -> bool {
+        let within = |some: &[Arc<str>], all: &[Arc<str>]| !some.is_empty() && some.iter().all(|one| all.contains(one));
+        let proof = self.authenticates() && !within(&other.any, &self.any);
+        let nobody = self.authenticates() && !self.optional && other.optional;
+        let roles = !self.roles.is_empty() && !within(&other.roles, &self.roles);
+        proof || nobody || roles || (self.ruled && !other.ruled)
+    }
 }
 
 impl Shown for Auth {
