@@ -12,6 +12,8 @@ use serde_json::Value;
 
 /// Keys of one set; a larger one is refused.
 pub(crate) const KEYS_MAX: usize = 64;
+/// Signatures that are verified for one token, where it does not say whose it is.
+pub(crate) const TRIES_MAX: usize = 8;
 /// Bytes of a modulus: RFC 7518 asks for 2048 bits, and more than 4096 cost too much.
 const MODULUS_MIN: usize = 256;
 const MODULUS_MAX: usize = 512;
@@ -32,6 +34,10 @@ pub enum KeyError {
     NoKey(String),
     #[error("it holds more than {KEYS_MAX} keys")]
     TooMany,
+    #[error(
+        "more than {TRIES_MAX} keys in it without a `kid` fit one algorithm: no token would be tried by all of them"
+    )]
+    Unnamed,
     #[error(transparent)]
     Url(#[from] crate::UrlError),
     #[error(transparent)]
@@ -63,9 +69,16 @@ pub(crate) struct Key {
 impl KeySet {
     /// From the text of a file: PEM (public keys or certificates), or a JSON Web Key Set.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        match text.trim_start().starts_with('{') {
+        let set = match text.trim_start().starts_with('{') {
             true => Self::jwks(text.as_bytes()),
             false => Self::pem(text),
+        }?;
+        let unnamed = |algorithm: &Algorithm| {
+            set.keys.iter().filter(|key| key.kid.is_none() && key.algorithms.contains(algorithm)).count()
+        };
+        match set.keys.iter().flat_map(|key| &key.algorithms).any(|algorithm| unnamed(algorithm) > TRIES_MAX) {
+            true => Err(KeyError::Unnamed),
+            false => Ok(set),
         }
     }
 
@@ -168,7 +181,10 @@ impl Key {
         let none = |why: &str| KeyError::NoKey(why.to_owned());
         let (decoding, algorithms) = if let Ok(key) = DecodingKey::from_rsa_pem(bytes) {
             let strong = key.try_get_as_bytes().is_ok_and(strong);
-            (strong.then_some(key).ok_or_else(|| none("an RSA key of less than 2048 bits"))?, RSA.to_vec())
+            (
+                strong.then_some(key).ok_or_else(|| none("an RSA key of less than 2048 or more than 4096 bits"))?,
+                RSA.to_vec(),
+            )
         } else if let Ok(key) = DecodingKey::from_ec_pem(bytes) {
             // An uncompressed point: its length tells the curve.
             let algorithm = match key.try_get_as_bytes().map(<[u8]>::len) {
@@ -222,10 +238,12 @@ fn are(bytes: usize, texts: &[&str]) -> bool {
     texts.iter().all(|text| BASE64_URL_SAFE_NO_PAD.decode(text).is_ok_and(|all| all.len() == bytes))
 }
 
-/// Whether a PKCS#1 key's modulus has 2048 bits or more: `SEQUENCE { INTEGER n, … }`, and n begins with a zero byte.
+/// Whether a PKCS#1 key's modulus has 2048 to 4096 bits: `SEQUENCE { INTEGER n, … }`, and n begins with a zero byte.
 fn strong(der: &[u8]) -> bool {
     let length = |at: usize| usize::from(der[at]) << 8 | usize::from(der[at + 1]);
-    der.len() > 8 && der[..2] == [0x30, 0x82] && der[4..6] == [0x02, 0x82] && length(6) > MODULUS_MIN
+    let shaped = der.len() > 8 && der[..2] == [0x30, 0x82] && der[4..6] == [0x02, 0x82];
+    // As long as the longest with its zero byte, but without one, it has more bits.
+    shaped && length(6) > MODULUS_MIN && length(6) <= MODULUS_MAX + usize::from(der[8] == 0)
 }
 
 /// The blocks of a PEM file, each with its own first and last line.
@@ -245,5 +263,22 @@ trait FromRow: Sized {
 impl FromRow for Jwk {
     fn deserialize_from(row: &Value) -> Result<Self, &'static str> {
         serde_json::from_value(row.clone()).map_err(|_| "a key that is not well formed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_modulus_is_neither_short_nor_long() {
+        let key = |length: usize, first: u8| {
+            let [high, low] = (length as u16).to_be_bytes();
+            let mut der = vec![0x30, 0x82, 0x10, 0x00, 0x02, 0x82, high, low, first];
+            der.resize(9 + length, 0x81);
+            strong(&der)
+        };
+        assert!(key(257, 0) && key(513, 0));
+        assert!(!key(256, 0x7f) && !key(513, 0x01) && !key(514, 0) && !key(1025, 0));
     }
 }

@@ -17,12 +17,14 @@ use serde::{
 use serde_json::{Map, Value};
 use weft_types::{Identity, Name, Timestamp};
 
-use crate::{denied::Denied, keys::KeySet, person};
+use crate::{
+    denied::Denied,
+    keys::{KeySet, TRIES_MAX},
+    person,
+};
 
 /// Longer tokens are refused unread.
 pub const TOKEN_BYTES_MAX: usize = 8 << 10;
-/// Signatures that are verified for one token, where it does not say whose it is.
-const TRIES_MAX: usize = 8;
 
 /// Claims that say who is calling. Each is a claim's name, else a path of names with dots between them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use ring::{
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use support::*;
-use weft_identity::{Demand, KeySet};
+use weft_identity::{Demand, KeyError, KeySet};
 
 fn der(key: &str) -> PrivatePkcs8KeyDer<'static> {
     PrivatePkcs8KeyDer::from_pem_slice(key.as_bytes()).expect("a key")
@@ -137,6 +137,9 @@ fn several_keys_in_one_file_of_pem_are_tried_in_turn() {
     assert!(bearer(&guard, &token(json!({}))).is_ok());
     assert!(bearer(&guard, &signed("ES256", EC, json!({"kid": "any"}))).is_ok(), "PEM has no names");
     assert!(bearer(&guard, &signed("EdDSA", ED, json!({}))).is_err());
+    let many = |number: usize| KeySet::parse(&format!("{EC_PUBLIC}\n").repeat(number)).map(drop);
+    assert!(many(8).is_ok());
+    assert_eq!(many(9), Err(KeyError::Unnamed), "a ninth would never be tried");
     let padded = BASE64_URL_SAFE_NO_PAD.decode(rsa_jwk()["n"].as_str().expect("text")).expect("base64");
     let padded = with(rsa_jwk(), json!({"n": encode([&[0][..], &padded].concat())}));
     assert!(bearer(&by(&set(&[padded])), &token(json!({}))).is_ok(), "a zero before the modulus");

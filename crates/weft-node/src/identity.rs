@@ -221,15 +221,9 @@ fn logins(routes: &[RouteSpec], ready: &BTreeMap<&str, Arc<Provider>>) -> Vec<Ro
 /// The keys of a file that its owner alone can read, which is made where there is none.
 fn session_keys(path: &Path) -> Result<SessionKeys, KeyError> {
     let wrong = |error: io::Error| KeyError::Sessions(format!("{}: {error}", path.display()));
-    let made = SessionKeys::generate()?;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => file.write_all(made.as_bytes()).and_then(|()| file.sync_all()).map_err(wrong)?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(wrong(error)),
+    // An empty one is what a process left that ended while it made it.
+    if !fs::metadata(path).is_ok_and(|known| known.len() > 0) {
+        make_session_keys(path, &SessionKeys::generate()?).map_err(wrong)?;
     }
     #[cfg(unix)]
     {
@@ -240,6 +234,21 @@ fn session_keys(path: &Path) -> Result<SessionKeys, KeyError> {
     }
     SessionKeys::parse(&fs::read_to_string(path).map_err(wrong)?)
         .map_err(|error| KeyError::Sessions(format!("{}: {error}", path.display())))
+}
+
+/// Written aside and renamed: a process that ends meanwhile must not leave half of them.
+fn make_session_keys(path: &Path, made: &str) -> io::Result<()> {
+    let aside = path.with_extension("part");
+    let _ = fs::remove_file(&aside);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&aside)?;
+    file.write_all(made.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
 /// The application's policies, compiled. `None`: it has none.
@@ -289,4 +298,24 @@ fn guard(
     let policies = policies?;
     let rules = policies.route(&fact(route))?;
     Some(Arc::new(guard.ruled(Arc::clone(policies), rules)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_sessions_are_whole_or_made_anew_and_good_ones_are_kept() {
+        let data = tempfile::tempdir().expect("folder");
+        let path = data.path().join(SESSION_KEYS);
+        fs::write(path.with_extension("part"), "half of").expect("written");
+        fs::write(&path, "").expect("written");
+        session_keys(&path).expect("made in place of nothing");
+        let made = fs::read_to_string(&path).expect("there");
+        session_keys(&path).expect("read");
+        assert_eq!(fs::read_to_string(&path).expect("there"), made, "good ones are kept");
+        assert_eq!(fs::read_dir(data.path()).expect("there").count(), 1, "nothing is left beside them");
+        fs::write(&path, "no keys").expect("written");
+        assert!(session_keys(&path).is_err(), "what somebody wrote is not overwritten");
+    }
 }

@@ -22,7 +22,7 @@ use crate::{
     deploy::{DeployError, Deployment, Refusal},
     lower::{Sources, lower},
     node::Node,
-    secrets::SecretError,
+    secrets::{SecretError, Secrets},
 };
 
 /// Runs what control says, on one node.
@@ -120,7 +120,9 @@ impl Keeper {
 
     async fn adopt(&self, candidate: Candidate) -> Result<Applied, KeepError> {
         let application = candidate.application().clone();
-        if candidate.is_current() && self.node.runs(&application) == Some(candidate.record.revision) {
+        // A secret may have changed under its name: what reads one is made ready anew, and what has not changed is kept.
+        let same = candidate.is_current() && self.node.runs(&application) == Some(candidate.record.revision);
+        if same && !Secrets::needed(&candidate.record.application) {
             return Ok(self.control.decide(&candidate).await?);
         }
         let deployment = self.deployment(&candidate.record).await?;

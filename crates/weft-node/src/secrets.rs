@@ -81,13 +81,17 @@ impl Secrets {
         Self { sources: Sources { env_prefix, file, encrypted } }
     }
 
+    /// Whether an application reads any.
+    pub(crate) fn needed(application: &Application) -> bool {
+        application.secrets().next().is_some()
+            || application.upstream_secrets().next().is_some()
+            || application.auth_secrets().next().is_some()
+    }
+
     /// Finds every secret that an application is granted. Read anew each time, so that a changed secret comes with
     /// the next deploy.
     pub fn of(&self, application: &Application) -> Result<Granted, SecretError> {
-        let needed = application.secrets().next().is_some()
-            || application.upstream_secrets().next().is_some()
-            || application.auth_secrets().next().is_some();
-        if !needed {
+        if !Self::needed(application) {
             return Ok(Granted::default());
         }
         let all = weft_secrets::Secrets::read(&self.sources)?;

@@ -113,3 +113,32 @@ fn operators_do_what_their_role_lets_them_and_the_audit_log_says_who() {
     let (_, out, _) = run(&["audit", "--data", data_text]);
     assert!(out.contains("bob") && out.contains("DELETE /v1/applications/shop"), "{out}");
 }
+
+#[test]
+fn a_change_whose_client_has_left_is_written_down_to_its_end() {
+    use std::io::Write;
+
+    let data = tempfile::tempdir().expect("folder");
+    let data_text = data.path().to_str().expect("text");
+    let folder = application("shop", "path = \"/*\"", "hello-p2.wasm");
+    let node = Node::start(&["serve"], data.path());
+    let (code, out, err) = run(&["apply", folder.path().to_str().expect("text"), "--data", data_text]);
+    assert_eq!(code, 0, "{out}{err}");
+    let token = Node::token(data.path());
+    let head = format!("DELETE /v1/applications/shop HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
+    let mut client = support::connect(&node.admin);
+    client.write_all(head.as_bytes()).expect("sent");
+    drop(client);
+    let lines = || -> Vec<Value> {
+        let text = std::fs::read_to_string(data.path().join("audit.jsonl")).expect("there");
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while lines().len() < 4 {
+        assert!(std::time::Instant::now() < until, "{:?}", lines());
+        std::thread::yield_now();
+    }
+    let last = &lines()[3];
+    assert_eq!((last["what"].as_str(), last["status"].as_u64()), (Some("ended"), Some(200)), "{last}");
+    assert!(last["subject"].as_str().is_some_and(|subject| subject.starts_with("shop sha256:")), "{last}");
+}

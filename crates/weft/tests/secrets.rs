@@ -155,3 +155,29 @@ fn a_guest_gets_its_secret_and_whatever_it_does_with_it_nothing_of_ours_shows_it
         assert!(lines.iter().all(|line| !line.contains('\u{1b}') && !line.starts_with("{\"forged")), "{lines:#?}");
     }
 }
+
+#[test]
+fn a_changed_secret_comes_with_the_next_apply_of_what_has_not_changed() {
+    let (operator, shop) = (operator(), application());
+    let node_toml = operator.path().join("node.toml");
+    let data = tempfile::tempdir().expect("folder");
+    let node = Node::start_with(weft().args(["serve", "--node", text(&node_toml)]).arg("--data").arg(data.path()));
+    let apply = || {
+        let (code, out, said) = run(&["apply", text(shop.path()), "--data", text(data.path())]);
+        assert_eq!(code, 0, "{out}{said}");
+    };
+    let told = || {
+        [("p2.test", "/env?SECRET"), ("config.test", "/config?key=key")].map(|(host, path)| get(&node, host, path).body)
+    };
+    apply();
+    assert_eq!(told(), [format!("{VALUE}\n"), format!("{VALUE}\n")]);
+    let (code, out, said) = run_with(&["secrets", "set", "token", "--node", text(&node_toml)], "renewed\n");
+    assert_eq!(code, 0, "{out}{said}");
+    for _ in 0..2 {
+        apply();
+        assert_eq!(told(), ["renewed\n", "renewed\n"]);
+    }
+    let token = Node::token(data.path());
+    let revisions = node.admin_get("/v1/applications/shop/revisions", Some(&token)).body;
+    assert_eq!(revisions.matches("\"number\"").count(), 1, "it is the revision that it was: {revisions}");
+}

@@ -46,7 +46,11 @@ impl Failed {
 
 /// Logins by the hash of their state, until they would be over.
 #[derive(Default)]
-pub(super) struct Logins(Mutex<HashMap<Hash, (Progress, Timestamp)>>);
+pub(super) struct Logins {
+    all: Mutex<HashMap<Hash, (Progress, Timestamp)>>,
+    /// The second in which a failure was told of last, and how many were not since.
+    told: Mutex<(u64, u64)>,
+}
 
 enum Progress {
     UnderWay,
@@ -63,7 +67,7 @@ enum Entered {
 
 impl Logins {
     fn enter(&self, state: Hash, now: Timestamp) -> Entered {
-        let mut all = self.0.lock();
+        let mut all = self.all.lock();
         if let Some((progress, _)) = all.get_mut(&state) {
             return match std::mem::replace(progress, Progress::Used) {
                 Progress::Done(outcome) => Entered::Done(outcome),
@@ -93,8 +97,18 @@ impl Logins {
         Entered::First
     }
 
+    /// Whether a failure is told of now, and how many were not before it.
+    fn tells(&self, second: u64) -> Option<u64> {
+        let mut told = self.told.lock();
+        if told.0 == second {
+            told.1 += 1;
+            return None;
+        }
+        Some(std::mem::replace(&mut *told, (second, 0)).1)
+    }
+
     fn done(&self, state: &Hash, outcome: Result<Identity, Failed>) {
-        if let Some((progress, _)) = self.0.lock().get_mut(state) {
+        if let Some((progress, _)) = self.all.lock().get_mut(state) {
             *progress = Progress::Done(outcome);
         }
     }
@@ -105,18 +119,22 @@ impl Oidc {
         let query = presented.uri.query().unwrap_or_default();
         let begun = match this.begun(query, presented, now) {
             Ok(begun) => begun,
-            Err(error) => return this.refuse(&error),
+            // Anybody can send this.
+            Err(error) => {
+                tracing::debug!(auth = %this.auth, code = %error.code, why = error.why, "no login");
+                return failed(error.code, &error.why);
+            }
         };
         // What is no code is no end of a login: it must cost nothing, least of all a place among them. Where the
         // provider is not known yet, the exchange asks again.
         let names_itself = this.metadata.held(now).is_some_and(|held| held.value.names_itself);
         if let Err(error) = this.code(query, names_itself) {
-            return this.refuse(&error);
+            return this.refuse(&error, now);
         }
         let state = cache::hash(begun.state.as_bytes());
         match this.logins.enter(state, now) {
-            Entered::Refused(error) => this.refuse(&error),
-            Entered::Done(Err(error)) => this.refuse(&error),
+            Entered::Refused(error) => this.refuse(&error, now),
+            Entered::Done(Err(error)) => this.refuse(&error, now),
             Entered::Done(Ok(identity)) => this.welcome(&identity, &begun, presented, now),
             Entered::First => {
                 let (task, query) = (Arc::clone(this), query.to_owned());
@@ -155,7 +173,7 @@ impl Oidc {
     fn welcome(&self, identity: &Identity, begun: &Begun, presented: &Presented<'_>, now: Timestamp) -> Checked {
         let secure = presented.secure;
         let Some(sealed) = self.seal(identity, now) else {
-            return self.refuse(&Failed::login("who it is does not fit into a cookie"));
+            return self.refuse(&Failed::login("who it is does not fit into a cookie"), now);
         };
         let session = cookies::set(&self.session_cookie(secure), Some(&sealed), self.options.session, secure);
         let forget = cookies::set(&self.login_cookie(&begun.state, secure), None, LOGIN, secure);
@@ -165,8 +183,11 @@ impl Oidc {
         answer.map_or_else(|| failed(code::INTERNAL, "no answer can be made"), Checked::Answered)
     }
 
-    fn refuse(&self, error: &Failed) -> Checked {
-        tracing::info!(auth = %self.auth, code = %error.code, why = error.why, "a login failed");
+    /// Told of once a second, so that nobody fills the log.
+    fn refuse(&self, error: &Failed, now: Timestamp) -> Checked {
+        if let Some(untold) = self.logins.tells(now.as_millis() / 1000) {
+            tracing::info!(auth = %self.auth, code = %error.code, why = error.why, untold, "a login failed");
+        }
         failed(error.code, &error.why)
     }
 
@@ -199,13 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn failures_are_told_of_once_a_second_and_counted() {
+        let logins = Logins::default();
+        assert_eq!(
+            [7, 7, 7, 8, 8, 9].map(|second| logins.tells(second)),
+            [Some(0), None, None, Some(2), None, Some(1)]
+        );
+    }
+
+    #[test]
     fn whoever_ends_logins_in_vain_keeps_nobody_out() {
         let logins = Logins::default();
         for nr in 0..LOGINS_MAX + 100 {
             assert!(enter(&logins, nr, nr as u64), "{nr}");
             logins.done(&cache::hash(&nr.to_le_bytes()), Err(Failed::login("no")));
         }
-        assert_eq!(logins.0.lock().len(), LOGINS_MAX);
+        assert_eq!(logins.all.lock().len(), LOGINS_MAX);
         let (first, last) = (100, LOGINS_MAX + 99);
         assert!(!enter(&logins, first, 0) && !enter(&logins, last, 0), "the newest are the ones that are known");
         // Those under way are bounded by themselves, and make room for nobody.

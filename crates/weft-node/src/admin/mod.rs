@@ -65,7 +65,18 @@ impl Admin {
         })
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        if !is_change(request.method(), request.uri().path()) {
+            return self.answered(request).await;
+        }
+        // Once begun it is written down how a change ended, whether or not its client waits for that.
+        match tokio::spawn(async move { self.answered(request).await }).await {
+            Ok(response) => response,
+            Err(error) => refuse(&problem(code::INTERNAL, format!("the change did not end well: {error}"))),
+        }
+    }
+
+    async fn answered(&self, request: Request<Incoming>) -> Response<Body> {
         let (method, uri) = (request.method().clone(), request.uri().path().to_owned());
         let operator = self.known.who(&request);
         let answer = self.route(request, operator.as_ref()).await;
