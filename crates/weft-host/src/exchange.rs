@@ -122,14 +122,16 @@ impl Exchange {
                 }
             }
             let Some(open) = opening.as_mut() else {
-                return match (self.failed.take(), &self.run) {
-                    (Some(fault), _) => Poll::Ready(Some(Step::Failed(fault))),
-                    (None, None) => Poll::Ready(Some(Step::Failed(Fault::new(code::GUEST_NO_RESPONSE, Ran::Yes)))),
-                    (None, Some(_)) => {
-                        self.share(cx);
-                        Poll::Pending
-                    }
-                };
+                if let Some(fault) = self.failed.take() {
+                    return Poll::Ready(Some(Step::Failed(fault)));
+                }
+                if self.run.is_none() {
+                    return Poll::Ready(Some(Step::Failed(Fault::new(code::GUEST_NO_RESPONSE, Ran::Yes))));
+                }
+                if self.share(cx) {
+                    continue; // it may have answered meanwhile, on another thread too
+                }
+                return Poll::Pending;
             };
             let before = open.frames.len();
             match open.look(cx) {
@@ -211,12 +213,14 @@ impl Exchange {
         self.poll_run(cx);
     }
 
-    /// The guest waits, or has more to do than to answer: others may share its instance meanwhile.
-    fn share(&mut self, cx: &mut Context<'_>) {
-        let Some(uses) = self.component.shares(&self.call) else { return };
-        let Some(run) = self.run.take() else { return };
+    /// The guest waits, or has more to do than to answer: others may share its instance meanwhile. Whether they may
+    /// from now on: then whoever waits must look again.
+    fn share(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(uses) = self.component.shares(&self.call) else { return false };
+        let Some(run) = self.run.take() else { return false };
         self.run = Some(worker::open(run, &self.call, &self.component, uses));
         self.poll_run(cx);
+        true
     }
 
     /// The body has ended: what the guest still wants to do, it does on its own.
@@ -409,8 +413,8 @@ impl http_body::Body for Streamed {
             Poll::Pending => match this.exchange.as_mut().and_then(|exchange| exchange.failed.take()) {
                 Some(fault) => Poll::Ready(Some(Err(this.broken(fault)))),
                 None => {
-                    if let Some(exchange) = &mut this.exchange {
-                        exchange.share(cx);
+                    if this.exchange.as_mut().is_some_and(|exchange| exchange.share(cx)) {
+                        cx.waker().wake_by_ref();
                     }
                     Poll::Pending
                 }

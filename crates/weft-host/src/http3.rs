@@ -4,11 +4,10 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::{sync::OwnedSemaphorePermit, time::Sleep};
 use wasmtime::{Store, component::Accessor};
 use wasmtime_wasi_http::{
     Error as HttpError, WasiHttpView,
@@ -19,7 +18,7 @@ use crate::{
     body::HttpBody,
     call::{Call, Head},
     guest::Guest,
-    worker::{LINGER_MAX, Ticket, Worker},
+    worker::{Ticket, Worker},
 };
 
 /// Calls that may have left something behind in an instance before it must have been quiet once.
@@ -96,13 +95,11 @@ type Serving<'a> = Pin<Box<dyn Future<Output = (Arc<Ticket>, wasmtime::Result<()
 
 struct More<'a> {
     worker: Arc<Worker>,
-    /// Of the first call, while it goes on.
-    ticket: Option<Arc<Ticket>>,
+    /// Of the first call, until its guest has finished it.
+    first: Option<(Arc<Ticket>, Arc<Call>)>,
     /// Also those that were given up, until their guest has answered: somebody must take the answer, or it waits.
     inside: FuturesUnordered<Serving<'a>>,
     tickets: Vec<(Arc<Ticket>, Arc<Call>)>,
-    /// Nobody is inside, and the guest has things to do.
-    lingers: Option<(Pin<Box<Sleep>>, OwnedSemaphorePermit)>,
 }
 
 impl<'a, F: Future<Output = wasmtime::Result<()>>> Floor<'a, F> {
@@ -125,11 +122,10 @@ impl<'a, F: Future<Output = wasmtime::Result<()>>> Floor<'a, F> {
         }
         let Some(more) = &mut self.more else { return Poll::Pending };
         if self.first.is_none()
-            && let Some(ticket) = more.ticket.take()
+            && let Some((ticket, _)) = more.first.take()
         {
             more.worker.ended(&ticket);
         }
-        more.ticket.take_if(|_| self.call.is_abandoned());
         more.poll(cx, self.accessor, service, served)
     }
 }
@@ -139,10 +135,9 @@ impl<'a> More<'a> {
         accessor.with(|mut store| store.data_mut().opens(worker));
         Self {
             worker: Arc::clone(worker),
-            ticket: worker.ticket_of(first),
+            first: Some((Arc::clone(&worker.first), Arc::clone(first))),
             inside: FuturesUnordered::new(),
             tickets: Vec::new(),
-            lingers: None,
         }
     }
 
@@ -154,6 +149,7 @@ impl<'a> More<'a> {
         served: &mut u32,
     ) -> Poll<wasmtime::Result<bool>> {
         self.worker.bell.register(cx.waker());
+        self.worker.set_busy(false);
         loop {
             while let Poll::Ready(Some((ticket, result))) = self.inside.poll_next_unpin(cx) {
                 result?;
@@ -165,16 +161,15 @@ impl<'a> More<'a> {
                 break;
             }
         }
-        if self.ticket.is_some() || !self.tickets.is_empty() {
-            self.lingers = None;
+        let first_goes_on = self.first.as_ref().is_some_and(|(_, call)| !call.is_abandoned());
+        if first_goes_on || !self.tickets.is_empty() {
             return Poll::Pending;
         }
         if self.worker.is_spent() {
             return Poll::Ready(Ok(false));
         }
-        if accessor.poll_no_interesting_tasks(cx).is_pending() {
-            return self.linger(cx).map(|()| Ok(false));
-        }
+        // Leftovers: whoever drives the instance bounds them.
+        ready!(accessor.poll_no_interesting_tasks(cx));
         // Who is on the way has rung the bell, or waits for the guest to open its own door.
         match self.worker.close_if_empty() {
             Some(again) => Poll::Ready(Ok(again)),
@@ -209,21 +204,5 @@ impl<'a> More<'a> {
     fn leaves(&mut self, ticket: &Arc<Ticket>) {
         self.tickets.retain(|(held, _)| !Arc::ptr_eq(held, ticket));
         self.worker.ended(ticket);
-    }
-
-    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.lingers.is_none() {
-            let Some(place) = self.worker.lingers() else {
-                self.worker.close();
-                return Poll::Ready(());
-            };
-            self.lingers = Some((Box::pin(tokio::time::sleep(LINGER_MAX)), place));
-        }
-        let Some((sleep, _)) = &mut self.lingers else { return Poll::Pending };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.worker.close();
-        Poll::Ready(())
     }
 }

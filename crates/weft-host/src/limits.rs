@@ -79,7 +79,9 @@ pub(crate) fn on_tick(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result
     guest.lent().computing.computes();
     let Some(call) = guest.call() else { return Ok(UpdateDeadline::Yield(1)) };
     let now = call.clock.now();
-    if let Some(worker) = guest.worker() {
+    // Its event loop may not have been reached since it was opened.
+    let worker = guest.worker().or_else(|| call.worker());
+    if let Some(worker) = worker {
         worker.charge(call, now);
         worker.set_busy(true);
     }
@@ -87,12 +89,13 @@ pub(crate) fn on_tick(mut store: StoreContextMut<'_, Guest>) -> wasmtime::Result
     if cpu > call.cpu_budget {
         return Err(Stop::Cpu.into());
     }
-    if now > call.deadline && call.head_is_open() {
+    // Where others may be inside, an overdue call is given up by whoever waits for it, and takes nobody with it.
+    if worker.is_none() && now > call.deadline && call.head_is_open() {
         return Err(Stop::Deadline.into());
     }
     if cpu > LONG {
         call.computes_for_long();
-        if let Some(worker) = guest.worker() {
+        if let Some(worker) = worker {
             worker.computes_for_long();
         }
     }

@@ -15,13 +15,13 @@ use std::{
             Ordering::{Relaxed, SeqCst},
         },
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, time::Sleep};
 use weft_types::{Code, Fault, Ran, Tenant, Timestamp, code};
 
 use crate::{
@@ -32,16 +32,18 @@ use crate::{
 };
 
 /// How long an instance whose calls have all ended may go on with what they left it to do.
-pub(crate) const LINGER_MAX: Duration = Duration::from_secs(30);
+const LINGER_MAX: Duration = Duration::from_secs(30);
 
 /// The door of one instance while it runs as a task.
 pub(crate) struct Worker {
     tenant: Tenant,
-    component: Arc<Component>,
+    /// Of the call that the instance began with.
+    pub(crate) first: Arc<Ticket>,
     inbox: Mutex<Inbox>,
     /// Wakes the instance's event loop: somebody came in, or left.
     pub(crate) bell: AtomicWaker,
     /// In the middle of computing, or of a host function that blocks the instance: whoever came in now would wait.
+    /// Only its event loop says that it is not, since that is not reached then.
     busy: AtomicBool,
     /// It has computed for long: it should leave the thread that others wait for.
     long: AtomicBool,
@@ -49,6 +51,8 @@ pub(crate) struct Worker {
     since: AtomicU64,
     /// Whose task ran last: what time passes is its.
     running: Mutex<Option<Arc<Call>>>,
+    /// Somebody was found to be running since it was last woken.
+    found: AtomicBool,
 }
 
 struct Inbox {
@@ -56,6 +60,8 @@ struct Inbox {
     waiting: VecDeque<Joining>,
     /// Calls that are inside or wait to come in.
     places: Vec<(Arc<Call>, Arc<Ticket>)>,
+    /// Calls that were let in and given up, which their guest has not finished: they take room until it has.
+    left_behind: usize,
     /// Calls that may yet come in before the instance is replaced.
     left: u32,
     /// A call was given up while its guest was at it: nothing more may be begun here.
@@ -91,7 +97,7 @@ impl Worker {
         share: u32,
     ) -> Option<Joined> {
         let mut inbox = self.inbox.lock();
-        let room = inbox.open && inbox.left > 0 && inbox.places.len() < share as usize;
+        let room = inbox.open && inbox.left > 0 && inbox.places.len() + inbox.left_behind < share as usize;
         if !room || self.busy.load(SeqCst) || call.context.tenant != self.tenant {
             return None;
         }
@@ -111,15 +117,15 @@ impl Worker {
         self.inbox.lock().waiting.pop_front()
     }
 
-    /// The ticket of the call that the instance began with.
-    pub(crate) fn ticket_of(&self, call: &Arc<Call>) -> Option<Arc<Ticket>> {
-        let inbox = self.inbox.lock();
-        inbox.places.iter().find(|(inside, _)| Arc::ptr_eq(inside, call)).map(|(_, ticket)| Arc::clone(ticket))
-    }
-
-    /// A call is done with: its place is free, and it is told.
+    /// The guest is done with a call that was let in: its place is free, and who waits for it is told.
     pub(crate) fn ended(&self, ticket: &Arc<Ticket>) {
-        self.inbox.lock().places.retain(|(_, held)| !Arc::ptr_eq(held, ticket));
+        let mut inbox = self.inbox.lock();
+        let before = inbox.places.len();
+        inbox.places.retain(|(_, held)| !Arc::ptr_eq(held, ticket));
+        if inbox.places.len() == before {
+            inbox.left_behind = inbox.left_behind.saturating_sub(1);
+        }
+        drop(inbox);
         ticket.end(Ok(()));
     }
 
@@ -136,10 +142,15 @@ impl Worker {
         empty.then_some(!inbox.spent)
     }
 
-    /// Whether nobody is inside or on the way, and nothing that was left is worth waiting for.
+    /// Whether nobody waits for anything, and nothing that was left is worth waiting for.
     pub(crate) fn is_spent(&self) -> bool {
         let inbox = self.inbox.lock();
-        inbox.spent && inbox.places.is_empty()
+        inbox.spent && inbox.is_idle()
+    }
+
+    /// Whether nobody waits for anything: what the guest still does is leftovers.
+    fn is_idle(&self) -> bool {
+        self.inbox.lock().is_idle()
     }
 
     /// Nobody waits for `call` any more, whose guest has not finished it. One that is overdue may wait for ever, and
@@ -148,8 +159,12 @@ impl Worker {
         let mut inbox = self.inbox.lock();
         let before = inbox.places.len();
         inbox.places.retain(|(_, held)| !Arc::ptr_eq(held, ticket));
-        inbox.waiting.retain(|waiting| !Arc::ptr_eq(&waiting.ticket, ticket));
         let was_inside = inbox.places.len() < before;
+        let waited = inbox.waiting.len();
+        inbox.waiting.retain(|waiting| !Arc::ptr_eq(&waiting.ticket, ticket));
+        if was_inside && inbox.waiting.len() == waited {
+            inbox.left_behind += 1;
+        }
         if was_inside && (inbox.places.is_empty() || call.is_overdue()) {
             inbox.open = false;
             inbox.spent = true;
@@ -171,13 +186,9 @@ impl Worker {
         self.long.store(true, Relaxed);
     }
 
-    /// A place for an instance that has only leftovers to do, while there is one.
-    pub(crate) fn lingers(&self) -> Option<OwnedSemaphorePermit> {
-        self.component.afterwards()
-    }
-
     /// The time since the last charge was `call`'s.
     pub(crate) fn charge(&self, call: &Arc<Call>, now: Timestamp) {
+        self.found.store(true, Relaxed);
         let since = self.since.swap(now.as_nanos(), Relaxed);
         if since != 0 {
             call.charge(Duration::from_nanos(now.as_nanos().saturating_sub(since)));
@@ -189,39 +200,57 @@ impl Worker {
     }
 
     fn begin(&self, now: Timestamp) {
-        self.busy.store(false, SeqCst);
+        self.busy.store(true, SeqCst);
+        self.found.store(false, Relaxed);
         self.since.store(now.as_nanos(), Relaxed);
     }
 
     fn pause(&self, now: Timestamp) {
         let since = self.since.swap(0, Relaxed);
+        let spent = Duration::from_nanos(now.as_nanos().saturating_sub(since));
+        if !self.found.load(Relaxed) {
+            // Nobody said whose it was: whoever ran long ago must not pay for all.
+            let inbox = self.inbox.lock();
+            if let Ok(inside) = u32::try_from(inbox.places.len())
+                && inside > 0
+            {
+                return inbox.places.iter().for_each(|(call, _)| call.charge(spent / inside));
+            }
+        }
         if let Some(running) = &*self.running.lock() {
-            running.charge(Duration::from_nanos(now.as_nanos().saturating_sub(since)));
+            running.charge(spent);
         }
     }
 
     /// Everybody inside is told how it ended: whose failure it was, why; the others, that it was not theirs.
     fn over(&self, result: Result<(), Fault>) {
-        let places = {
+        let (places, waiting) = {
             let mut inbox = self.inbox.lock();
             inbox.open = false;
-            inbox.waiting.clear();
-            std::mem::take(&mut inbox.places)
+            (std::mem::take(&mut inbox.places), std::mem::take(&mut inbox.waiting))
         };
         let culprit = self.running.lock().take();
         let why = result.as_ref().err().map(|fault| fault.code);
         let mut fault = result.err();
         for (call, ticket) in places {
             let own = culprit.as_ref().is_some_and(|culprit| Arc::ptr_eq(culprit, &call));
-            let fault = fault.take_if(|_| own).unwrap_or_else(|| lost(why));
+            let began = !waiting.iter().any(|waiting| Arc::ptr_eq(&waiting.ticket, &ticket));
+            let ran = if began { Ran::Maybe } else { Ran::No };
+            let fault = fault.take_if(|_| own).unwrap_or_else(|| lost(why, ran));
             ticket.end(Err(fault));
         }
     }
 }
 
-fn lost(why: Option<Code>) -> Fault {
+impl Inbox {
+    fn is_idle(&self) -> bool {
+        self.places.iter().all(|(call, _)| call.has_ended())
+    }
+}
+
+fn lost(why: Option<Code>, ran: Ran) -> Fault {
     let why = why.map_or("it ended", |why| why.as_str());
-    Fault::new(code::INSTANCE_LOST, Ran::Maybe).detail(format!("another call in its instance failed: {why}"))
+    Fault::new(code::INSTANCE_LOST, ran).detail(format!("another call in its instance failed: {why}"))
 }
 
 /// A call inside an instance that others drive. Dropping it abandons the call.
@@ -288,18 +317,33 @@ pub(crate) fn open(run: Run, call: &Arc<Call>, component: &Arc<Component>, uses:
     let places = vec![(Arc::clone(call), Arc::clone(&ticket))];
     let worker = Arc::new(Worker {
         tenant: call.context.tenant.clone(),
-        component: Arc::clone(component),
-        inbox: Mutex::new(Inbox { open: true, waiting: VecDeque::new(), places, left: uses, spent: false }),
+        first: Arc::clone(&ticket),
+        inbox: Mutex::new(Inbox {
+            open: true,
+            waiting: VecDeque::new(),
+            places,
+            left_behind: 0,
+            left: uses,
+            spent: false,
+        }),
         bell: AtomicWaker::new(),
-        busy: AtomicBool::new(false),
+        busy: AtomicBool::new(true),
         long: AtomicBool::new(false),
         since: AtomicU64::new(0),
         running: Mutex::new(Some(Arc::clone(call))),
+        found: AtomicBool::new(false),
     });
     call.joins();
     call.opens(Arc::clone(&worker));
     component.workers.add(&worker);
-    tokio::spawn(Driver { run, worker: Arc::clone(&worker), over: false }.drive());
+    let mut driver =
+        Driver { run, worker: Arc::clone(&worker), component: Arc::clone(component), lingers: None, over: false };
+    // At once, so that who comes next finds the door open; or shut, where the guest computes or blocks its instance.
+    match driver.poll(&mut Context::from_waker(Waker::noop()), true) {
+        Poll::Pending => drop(tokio::spawn(driver.drive())),
+        Poll::Ready(Step::Leave) => driver.leave(),
+        Poll::Ready(Step::Over) => {}
+    }
     let joined = Joined { worker, call: Arc::clone(call), ticket };
     Box::pin(async move { Finished { result: joined.await, live: None } })
 }
@@ -308,43 +352,84 @@ pub(crate) fn open(run: Run, call: &Arc<Call>, component: &Arc<Component>, uses:
 struct Driver {
     run: Run,
     worker: Arc<Worker>,
+    /// Not the worker's: calls hold that, and instances that the component keeps hold the last of their calls.
+    component: Arc<Component>,
+    /// While nobody waits for anything, and the guest has things to do.
+    lingers: Option<(Pin<Box<Sleep>>, OwnedSemaphorePermit)>,
     over: bool,
 }
 
 impl Driver {
     async fn drive(mut self) {
         if std::future::poll_fn(|cx| self.poll(cx, true)).await == Step::Leave {
-            let away = self.worker.component.away().cloned();
-            let rest = async move {
-                std::future::poll_fn(|cx| self.poll(cx, false)).await;
-            };
-            away.unwrap_or_else(Handle::current).spawn(rest);
+            self.leave();
         }
     }
 
+    fn leave(mut self) {
+        let away = self.component.away().cloned();
+        // Its clock is that of this runtime.
+        self.lingers = None;
+        let rest = async move {
+            std::future::poll_fn(|cx| self.poll(cx, false)).await;
+        };
+        away.unwrap_or_else(Handle::current).spawn(rest);
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, may_leave: bool) -> Poll<Step> {
-        let clock = self.worker.component.clock();
+        // Here too, not by the event loop alone: that is not reached while the guest computes or blocks its instance.
+        self.worker.bell.register(cx.waker());
+        if self.worker.is_spent() {
+            return Poll::Ready(self.ends());
+        }
+        let clock = self.component.clock();
         self.worker.begin(clock.now());
         let polled = self.run.as_mut().poll(cx);
         self.worker.pause(clock.now());
         match polled {
-            Poll::Pending if may_leave && self.worker.long.load(Relaxed) && self.worker.component.away().is_some() => {
+            Poll::Pending if may_leave && self.worker.long.load(Relaxed) && self.component.away().is_some() => {
                 // Who leaves takes no one in: joining is for one thread's calls.
                 self.worker.close();
                 Poll::Ready(Step::Leave)
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending if self.worker.is_spent() => Poll::Ready(self.ends()),
+            Poll::Pending if self.worker.is_idle() => {
+                ready!(self.linger(cx));
+                Poll::Ready(self.ends())
+            }
+            Poll::Pending => {
+                self.lingers = None;
+                Poll::Pending
+            }
             Poll::Ready(Finished { result, live }) => {
-                self.over = true;
-                let component = &self.worker.component;
-                component.workers.remove(&self.worker);
-                self.worker.over(result);
+                self.over(result);
                 if let Some(live) = live {
-                    component.keep(live);
+                    self.component.keep(live);
                 }
                 Poll::Ready(Step::Over)
             }
         }
+    }
+
+    /// Both bounds of leftovers, of time and of number. Ready when they are to be given up.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.lingers.is_none() {
+            let Some(place) = self.component.afterwards() else { return Poll::Ready(()) };
+            self.lingers = Some((Box::pin(tokio::time::sleep(LINGER_MAX)), place));
+        }
+        self.lingers.as_mut().map_or(Poll::Pending, |(sleep, _)| sleep.as_mut().poll(cx))
+    }
+
+    /// Nobody waits for what the guest does: it is dropped with this task.
+    fn ends(&mut self) -> Step {
+        self.over(Ok(()));
+        Step::Over
+    }
+
+    fn over(&mut self, result: Result<(), Fault>) {
+        self.over = true;
+        self.component.workers.remove(&self.worker);
+        self.worker.over(result);
     }
 }
 
@@ -358,9 +443,8 @@ impl Drop for Driver {
     /// Torn down with its runtime, or by a panic.
     fn drop(&mut self) {
         if !self.over {
-            self.worker.component.workers.remove(&self.worker);
             self.worker.fails();
-            self.worker.over(Err(Fault::new(code::INTERNAL, Ran::Maybe).detail("the task of a guest ended")));
+            self.over(Err(Fault::new(code::INTERNAL, Ran::Maybe).detail("the task of a guest ended")));
         }
     }
 }

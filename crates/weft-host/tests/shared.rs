@@ -180,6 +180,88 @@ async fn who_leaves_abandons_a_shared_call_and_cancels_a_lone_one() {
     assert_eq!(component.stats().instances_created, 2);
 }
 
+/// Calls that were given up, and go on: an instance is not open to more and more calls because their clients leave.
+#[tokio::test]
+async fn a_call_that_was_given_up_takes_room_until_its_guest_has_finished_it() {
+    let bench = Bench::new();
+    let component = shared(&bench, Limits { share: 3, ..limits() });
+    let _stays = begun(&bench, &component, "/sleep?20000", LONG).await;
+    for _ in 0..2 {
+        drop(begun(&bench, &component, "/together?20000", LONG).await);
+        settle().await;
+    }
+    let next = call(&bench, &component, "/together?10", LONG).await;
+    assert_eq!((next.text().as_str(), component.stats().instances_created), ("1\n", 2));
+}
+
+/// More calls than there are places for instances: those before must have given their own back.
+#[tokio::test]
+async fn an_instance_that_blocks_is_dropped_when_nobody_waits_for_it() {
+    let bench = Bench::new();
+    let component = shared(&bench, limits());
+    for _ in 0..40 {
+        drop(begun(&bench, &component, "/block?3600000", LONG).await);
+        settle().await;
+    }
+    for _ in 0..40 {
+        let late = call(&bench, &component, "/block?3600000", Duration::from_millis(5)).await;
+        assert_eq!(late.code(), "deadline-exceeded");
+        settle().await;
+    }
+    assert_eq!(bench.get(&component, "/ok").await.text(), "ok\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_blocks_after_its_answer_is_dropped_in_time() {
+    let bench = Bench::new();
+    let component = shared(&bench, limits());
+    for _ in 0..40 {
+        let said = call(&bench, &component, "/block-after", LONG * 1000).await.text();
+        assert_eq!(said, "answered\n");
+        tokio::time::advance(LONG + Duration::from_secs(1)).await;
+        settle().await;
+    }
+    assert_eq!(call(&bench, &component, "/ok", LONG * 1000).await.text(), "ok\n");
+}
+
+#[tokio::test]
+async fn nobody_comes_in_where_a_guest_blocks_or_computes() {
+    let bench = Bench::new();
+    for path in ["/block?3600000", "/loop"] {
+        let component = shared(&bench, Limits { cpu: Duration::from_secs(3600), ..limits() });
+        let first = Begun(tokio::spawn(call(&bench, &component, path, LONG)));
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(bench.get(&component, "/ok").await.text(), "ok\n", "{path}");
+        assert_eq!(component.stats().instances_created, 2, "{path}");
+        drop(first);
+    }
+}
+
+#[tokio::test]
+async fn an_overdue_call_that_computes_takes_nobody_with_it() {
+    let bench = Bench::new();
+    let component = shared(&bench, Limits { cpu: Duration::from_secs(30), ..limits() });
+    let other = begun(&bench, &component, "/together?500", LONG).await;
+    let overdue = begun(&bench, &component, "/wait-compute?200:50", Duration::from_millis(100)).await;
+    assert_eq!(overdue.await.code(), "deadline-exceeded");
+    assert_eq!(other.await.text(), "1\n");
+    assert_eq!(component.stats().instances_created, 1);
+}
+
+#[tokio::test]
+async fn a_component_that_is_let_go_is_dropped_with_the_instances_that_were_shared() {
+    let bench = Bench::new();
+    let component = shared(&bench, limits());
+    // The last call of the instance that is kept is the one that opened it.
+    assert_eq!(call(&bench, &component, "/sleep?20", LONG).await.text(), "slept\n");
+    settle().await;
+    let gone = Arc::downgrade(&component);
+    drop(component);
+    assert!(gone.upgrade().is_none(), "{} hold it", gone.strong_count());
+}
+
 #[tokio::test]
 async fn an_instance_serves_as_many_calls_as_its_reuse_allows() {
     let bench = Bench::new();

@@ -50,6 +50,21 @@ impl wasip3::exports::http::handler::Guest for Faults {
                 kit_p3::text(200, format!("{inside}\n"))
             }
             "/status" => kit_p3::text(value.parse().unwrap_or(200), "as asked\n"),
+            // Blocks the whole instance, as a function of WASI 0.2 does.
+            "/block" => {
+                std::thread::sleep(std::time::Duration::from_millis(value.parse().unwrap_or(0)));
+                kit_p3::text(200, "blocked\n")
+            }
+            // Answers, and then blocks the whole instance.
+            "/block-after" => block_after(),
+            // `MS:MS`: waits, and then computes.
+            "/wait-compute" => {
+                let (wait, compute) = value.split_once(':').unwrap_or((&value, "0"));
+                sleep(wait).await;
+                let end = monotonic_clock::now() + compute.parse::<u64>().unwrap_or(0) * 1_000_000;
+                while monotonic_clock::now() < end {}
+                kit_p3::text(200, "computed\n")
+            }
             "/big" => big(value.parse().unwrap_or(0)),
             "/sink" => sink(request).await,
             "/random" => kit_p3::text(200, format!("{:x}\n", drawn())),
@@ -132,6 +147,16 @@ fn half_body(looping: bool) -> Response {
             spin();
         }
         core::arch::wasm32::unreachable()
+    });
+    response
+}
+
+fn block_after() -> Response {
+    let (response, mut body, _) = kit_p3::begin(200, &[("content-type", "text/plain")]);
+    wit_bindgen::spawn_local(async move {
+        body.write_all(b"answered\n".to_vec()).await;
+        drop(body);
+        std::thread::sleep(std::time::Duration::from_secs(3600));
     });
     response
 }
