@@ -490,16 +490,12 @@ fn check(memo: &mut authority::Memo, peer: &Peer, parts: &mut Parts) -> Result<h
     parts.headers.remove(header::EXPECT);
     if parts.version >= Version::HTTP_2 {
         // In HTTP/1 it would be no part of the value: what comes after us might see another one (RFC 9113, 8.2.1).
-        if parts.headers.values().any(|value| is_space(value.as_bytes().first()) || is_space(value.as_bytes().last())) {
+        if parts.headers.values().any(|value| value.as_bytes().trim_ascii().len() != value.len()) {
             return Err(refused("white space around a value"));
         }
         hop::join_crumbs(&mut parts.headers);
     }
     Ok(authority)
-}
-
-fn is_space(byte: Option<&u8>) -> bool {
-    matches!(byte, Some(b' ' | b'\t'))
 }
 
 /// The forms of a target that RFC 9112, 3.2 has for what is not CONNECT.

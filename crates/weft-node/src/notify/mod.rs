@@ -58,6 +58,7 @@ pub(crate) struct Receiver {
     way: Way,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there are few, and each is made once")]
 enum Way {
     Webhook(Webhook),
     Mail(Box<Mail>),
