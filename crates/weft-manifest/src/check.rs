@@ -5,7 +5,7 @@
 //! [`crate::values`]), `x-unsupported` (known, not served yet), `x-later` (the same of a value), `x-one-of`
 //! (exactly one of a group), `x-table` (what a table is called).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 use weft_types::code;
@@ -125,8 +125,8 @@ impl Checker<'_> {
         let tables = definitions.values().filter(|table| {
             table.get("properties").and_then(|p| p.get(key)).is_some_and(|property| unsupported(property).is_none())
         });
-        let names: Vec<String> =
-            tables.filter_map(|table| table.get("x-table")?.as_str()).map(|name| format!("`{name}`")).collect();
+        let names: BTreeSet<&str> = tables.filter_map(|table| table.get("x-table")?.as_str()).collect();
+        let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
         (!names.is_empty()).then(|| format!("`{key}` is a key of {}", names.join(" and of ")))
     }
 

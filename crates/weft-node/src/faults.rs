@@ -246,7 +246,7 @@ mod tests {
             (r#""service":"stroe","abort":503,"for":"1s""#, "there is `store`"),
             (r#""route":"/x","abort":200,"for":"1s""#, "from 400 to 599"),
             (r#""route":"/x","abort":503,"for":"25h""#, "86400 s"),
-            (r#""route":"/x","abort":503,"for":"0s""#, "ends before it begins"),
+            (r#""route":"/x","abort":503,"for":"0s""#, "a duration of zero"),
             (r#""route":"/x","delay":"9m","for":"1s""#, "at most 300 s"),
             (r#""route":"/x","delay":"9","for":"1s""#, "`delay`: "),
         ] {

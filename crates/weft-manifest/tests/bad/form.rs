@@ -86,7 +86,7 @@ wibble = true
                ·    ╰── unknown key
              5 │ [policy]
                ╰────
-              help: the keys here are `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
+              help: the keys here are `access`, `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-unknown-key
 
               × unknown key `timeuot` in `policy`
@@ -108,7 +108,7 @@ wibble = true
                 ·    ╰── unknown key
              10 │ memory = "64MiB"
                 ╰────
-              help: `timeout` is a key of `upstream.NAME.health` and of `policy`
+              help: `timeout` is a key of `policy` and of `upstream.NAME.health`
             manifest-unknown-key
 
               × unknown key `memory` in `component.api`
@@ -453,7 +453,7 @@ fn hostile_text_is_shown_tamely() {
                ·      ╰── unknown key
              4 │ [component.api]
                ╰────
-              help: the keys here are `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
+              help: the keys here are `access`, `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-type
 
               × `component.api.source` cannot be `a\u{0}b`

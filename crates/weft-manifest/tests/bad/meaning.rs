@@ -96,7 +96,7 @@ component = "pai"
                ·    ╰── unknown key
              5 │ [policy]
                ╰────
-              help: the keys here are `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
+              help: the keys here are `access`, `auth`, `component`, `manifest`, `name`, `policy`, `route`, `store`, `upstream`
             manifest-type
 
               × `policy.timeout` must be a string, not an integer
